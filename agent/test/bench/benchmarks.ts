@@ -1,0 +1,16 @@
+/** The benchmarks, one row each; docs/benchmarks.md says what was measured. */
+import type { Benchmark } from './benchmark.ts'
+import { embeddedPicture, jobOverhead } from './embedded-model.ts'
+import { modelOpen, peakMemory } from './full-size-model.ts'
+import { agentStart, idleMemory } from './starting.ts'
+import { stepVsTorch } from './step-vs-torch.ts'
+
+export const benchmarks: readonly Benchmark[] = [
+  agentStart,
+  idleMemory,
+  jobOverhead,
+  embeddedPicture,
+  modelOpen,
+  peakMemory,
+  stepVsTorch,
+]

@@ -1,0 +1,98 @@
+/** The commands of the built program, with an agent that runs and without one. */
+import { readFileSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { parseJson, stringifyJson } from '@comfymesh/protocol/json'
+import t, { type Test } from 'tap'
+import { oneThread, runBuilt, testBuiltAgent } from '../built-agent.ts'
+import { decodePixels, textToImage } from './prompts.ts'
+
+// On a machine that is busy with other things, too.
+t.setTimeout(300_000)
+
+const RUN_SEED = '18446744073709551614'
+
+/** `comfymesh run` of the same prompt, from and into folders of its own. */
+async function runPrompt(t: Test, argv: readonly string[]) {
+  const folder = t.testdir({ 'prompt.json': stringifyJson(textToImage()) })
+  const out = join(folder, 'pictures')
+  const edits = ['--set', '6.text=a green star', '--seed', RUN_SEED, '--set', 'KSampler.steps=3']
+  const command = ['run', join(folder, 'prompt.json'), ...edits, '--out', out, '--json', ...argv]
+  const { code, stdout, stderr } = await runBuilt(command)
+  t.equal(code, 0, stderr)
+  const report = JSON.parse(stdout)
+  t.equal(report.status, 'completed')
+  t.equal(report.pictures.length, 1)
+  const [{ path }] = report.pictures
+  t.equal(dirname(path), out)
+  const picture = readFileSync(path)
+  t.match(picture.toString('latin1'), `"seed": ${RUN_SEED}`, 'the edited prompt is in the picture')
+  t.match(
+    report.nodes.find(({ id }: { id: string }) => id === '3'),
+    { classType: 'KSampler' },
+  )
+  return { report, stderr, pixels: await decodePixels(picture) }
+}
+
+t.test('run: with an agent and without one, the same picture', async (t) => {
+  const pictures: string[] = []
+  const agent = await testBuiltAgent(t, join(t.testdir({}), 'agent'))
+  await t.test('with', async (t) => {
+    const { report, pixels } = await runPrompt(t, ['--port', new URL(agent.url).port])
+    t.equal(report.agent, agent.url)
+    pictures.push(pixels)
+  })
+  await t.test('without', async (t) => {
+    const dataDir = join(t.testdir({}), 'data')
+    const { report, pixels } = await runPrompt(t, [
+      ...oneThread,
+      '--port',
+      '0',
+      '--data-dir',
+      dataDir,
+    ])
+    t.not(report.agent, agent.url)
+    pictures.push(pixels)
+  })
+  t.ok(pictures[0] === pictures[1], 'the same pixels')
+})
+
+t.test('run: a prompt that is refused', async (t) => {
+  const prompt = textToImage({ checkpoint: 'missing.safetensors' })
+  const folder = t.testdir({ 'prompt.json': stringifyJson(prompt) })
+  const where = ['--port', '0', '--data-dir', join(folder, 'data')]
+  const { code, stderr } = await runBuilt(['run', join(folder, 'prompt.json'), ...where])
+  t.equal(code, 2)
+  t.match(stderr, /CheckpointLoaderSimple \(node 4\).*missing\.safetensors/)
+})
+
+t.test('doctor: what it finds, as JSON', async (t) => {
+  const folder = t.testdir({ models: { checkpoints: {} } })
+  const broken = join(folder, 'models', 'checkpoints', 'broken.safetensors')
+  writeFileSync(broken, 'not a model')
+  const where = ['--port', '0', '--data-dir', join(folder, 'data')]
+  const argv = ['doctor', '--json', '--models', join(folder, 'models'), ...where]
+  const { code, stdout, stderr } = await runBuilt(argv)
+  t.equal(code, 0, stderr)
+  const { ok, findings } = parseJson(stdout) as unknown as {
+    ok: boolean
+    findings: { check: string; state: string; message: string }[]
+  }
+  t.equal(ok, true)
+  const says = (pattern: RegExp) => findings.some(({ message }) => pattern.test(message))
+  t.ok(says(/cpu computes correctly/), 'the CPU provider passed its self-test')
+  t.ok(says(/broken\.safetensors/), 'the broken file is named')
+  for (const check of ['Node.js', 'Memory', 'Models', 'Disk', 'Port']) {
+    t.ok(
+      findings.some((one) => one.check === check),
+      check,
+    )
+  }
+})
+
+t.test('doctor: what prevents work ends with 1', async (t) => {
+  const folder = t.testdir({ file: 'in the way' })
+  const argv = ['doctor', '--port', '0', '--data-dir', join(folder, 'file', 'data')]
+  const { code, stdout } = await runBuilt(argv)
+  t.equal(code, 1)
+  t.match(stdout, /✗ Data folder .*file/)
+})

@@ -1,0 +1,202 @@
+/** Jobs from acceptance to their end, with an executor of plain test nodes. */
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import type { JobEvent, JobState } from '@comfymesh/protocol/job'
+import type { JsonObject } from '@comfymesh/protocol/json'
+import t from 'tap'
+import type { JobRunner, Submission } from '../../src/execution/job-runner.ts'
+import { createFakeExecutor } from '../fake-executor.ts'
+import { startTestAgent } from '../test-agent.ts'
+
+const int = (value: number) => ({ class_type: 'TN_Int', inputs: { value } })
+const out = (from: string) => ({ class_type: 'TN_Out', inputs: { x: [from, 0] } })
+const save = (from: string, prefix = 'p') => ({
+  class_type: 'TN_Save',
+  inputs: { x: [from, 0], filename_prefix: prefix, count: 1, folder: 'output' },
+})
+
+async function submit(jobs: JobRunner, prompt: object, more: Partial<Submission> = {}) {
+  const result = await jobs.submit({ prompt: prompt as JsonObject, extraData: {}, ...more })
+  if (!result.accepted) throw new Error(result.error.message)
+  return result.job.request.id
+}
+
+function ended(jobs: JobRunner, id: string): Promise<JobState> {
+  return new Promise((resolve) => {
+    const stop = jobs.subscribe(({ state }) => {
+      if (state.request.id !== id || state.finishedAtMs === undefined) return
+      stop()
+      resolve(state)
+    })
+    void jobs.job(id).then((state) => {
+      if (state?.finishedAtMs === undefined) return
+      stop()
+      resolve(state)
+    })
+  })
+}
+
+function gate() {
+  let open = () => {}
+  const promise = new Promise<void>((resolve) => {
+    open = resolve
+  })
+  return { promise, open }
+}
+
+t.test('jobs run in the order of their numbers, one at a time', async (t) => {
+  const executor = createFakeExecutor()
+  const { promise, open } = gate()
+  executor.gate = promise
+  const { jobs } = await startTestAgent(t, executor)
+  const order: number[] = []
+  jobs.subscribe(({ event, state }) => {
+    if (event.type === 'started')
+      order.push((state.request.prompt[1]!.inputs as { value: number }).value)
+  })
+  const run = (value: number, more: Partial<Submission> = {}) =>
+    submit(jobs, { 1: int(value), 3: out('1') }, more)
+  await run(0)
+  await run(1)
+  const cancelled = await run(2)
+  await run(3, { front: true })
+  await run(4, { front: true })
+  const last = await run(5)
+  await run(6, { number: 1.5 })
+  t.equal(jobs.running().length, 1)
+  t.equal(jobs.pending().length, 6)
+  await jobs.cancelPending([cancelled])
+  open()
+  await ended(jobs, last)
+  t.strictSame(order, [0, 4, 3, 1, 6, 5], 'two for the front run in reverse')
+  t.equal((await jobs.job(cancelled))?.status, 'interrupted')
+  t.equal((await jobs.history()).length, 6, 'what never began is not in the history')
+})
+
+t.test('each transition is on disk before it is told', async (t) => {
+  const agent = await startTestAgent(t, createFakeExecutor())
+  const told: JobEvent['type'][] = []
+  agent.jobs.subscribe(({ event }) => told.push(event.type))
+  const id = await submit(agent.jobs, { 1: int(1), 3: out('1') })
+  const state = await ended(agent.jobs, id)
+  t.strictSame(told, [
+    'accepted',
+    'started',
+    'planned',
+    'nodes-cached',
+    'node-started',
+    'node-finished',
+    'node-started',
+    'node-finished',
+    'stage-finished',
+    'completed',
+  ])
+  t.strictSame(await agent.jobs.job(id), JSON.parse(JSON.stringify(state)))
+  t.match(state.plan?.placements, [
+    { peerId: 'local', peerName: 'test', reason: /only peer/, rejected: [] },
+  ])
+  t.match(state.stages, [{ peerId: 'local', provider: 'cpu', sessionMs: 1 }])
+})
+
+t.test('a runner that dies once costs a retry, twice the job', async (t) => {
+  const executor = createFakeExecutor()
+  const { jobs, dataDir } = await startTestAgent(t, executor)
+  const prompt = (times: number) => ({
+    1: int(times),
+    2: save('1'),
+    3: { class_type: 'TN_Die', inputs: { x: ['1', 0], times } },
+    4: out('3'),
+  })
+  const retries: JobEvent[] = []
+  jobs.subscribe(({ event }) => {
+    if (event.type === 'retried') retries.push(event)
+  })
+  const state = await ended(jobs, await submit(jobs, prompt(1)))
+  t.equal(state.status, 'completed')
+  t.match(retries, [{ error: { code: 'runner_died' } }])
+  t.strictSame(readdirSync(join(dataDir, 'output')), ['p_00001_.png'], 'saved once')
+  const failed = await ended(jobs, await submit(jobs, prompt(2)))
+  t.match(failed, { status: 'failed', error: { code: 'runner_died', message: 'The runner died.' } })
+  t.equal(failed.endNodeId, '3', 'the node that was running')
+})
+
+t.test('a node that fails is not tried again', async (t) => {
+  const executor = createFakeExecutor()
+  const { jobs } = await startTestAgent(t, executor)
+  const prompt = { 1: int(6), 2: { class_type: 'TN_Fail', inputs: { x: ['1', 0] } }, 3: out('2') }
+  const state = await ended(jobs, await submit(jobs, prompt))
+  t.match(state, {
+    status: 'failed',
+    endNodeId: '2',
+    error: { code: 'node_failed', message: 'boom 6' },
+  })
+  t.equal(executor.stages.length, 1)
+})
+
+t.test('a picture that cannot be saved fails the job with the reason', async (t) => {
+  const { jobs } = await startTestAgent(t, createFakeExecutor())
+  const prompt = { 1: int(1), 2: save('1', '../outside'), 3: out('1') }
+  const state = await ended(jobs, await submit(jobs, prompt))
+  t.match(state, { status: 'failed', error: { message: /outside the output folder/ } })
+})
+
+t.test('interrupting', async (t) => {
+  const executor = createFakeExecutor()
+  executor.gate = gate().promise
+  const { jobs } = await startTestAgent(t, executor)
+  const id = await submit(jobs, { 1: int(1), 3: out('1') })
+  jobs.interrupt('another')
+  t.equal(jobs.running()[0]?.request.id, id)
+  jobs.interrupt(id)
+  t.equal((await ended(jobs, id)).status, 'interrupted')
+  executor.gate = undefined
+  jobs.interrupt()
+  const next = await ended(jobs, await submit(jobs, { 1: int(2), 3: out('1') }))
+  t.equal(next.status, 'completed', 'nothing is left of it for the next job')
+})
+
+t.test('results are known by signature while the latest prompt contains them', async (t) => {
+  const executor = createFakeExecutor({ cache: true })
+  const { jobs, dataDir } = await startTestAgent(t, executor)
+  const files = () => readdirSync(join(dataDir, 'output')).length
+  const run = async (prompt: object) => ended(jobs, await submit(jobs, prompt))
+  await run({ 1: int(1), 2: save('1') })
+  const renamed = await run({ a: int(1), b: save('a') })
+  t.strictSame(renamed.cached?.nodeIds, ['a', 'b'], 'ids do not matter')
+  t.strictSame(renamed.outputs.b, {
+    images: [{ filename: 'p_00001_.png', subfolder: '', type: 'output' }],
+  })
+  t.equal(files(), 1)
+  await run({ 1: int(2), 2: save('1') })
+  await run({ 1: int(1), 2: save('1') })
+  t.equal(files(), 3, 'another prompt came between')
+  executor.files.set('f', 'one')
+  const file = { 1: { class_type: 'TN_File', inputs: { name: 'f' } }, 3: out('1') }
+  await run(file)
+  t.strictSame((await run(file)).cached?.nodeIds, ['1', '3'])
+  executor.files.set('f', 'two')
+  t.strictSame((await run(file)).cached?.nodeIds, [], 'the file changed')
+})
+
+t.test('a stopped agent leaves its job for the next start', async (t) => {
+  const dataDir = t.testdir()
+  const executor = createFakeExecutor()
+  executor.gate = gate().promise
+  const first = await startTestAgent(t, executor, dataDir)
+  const running = await submit(first.jobs, { 1: int(1), 2: save('1', 'a') })
+  const waiting = await submit(first.jobs, { 1: int(2), 2: save('1', 'b') })
+  await first.stop()
+  const second = await startTestAgent(t, createFakeExecutor(), dataDir)
+  for (const id of [running, waiting]) t.equal((await ended(second.jobs, id)).status, 'completed')
+  const ids = (await second.jobs.history()).map(({ request }) => request.id)
+  t.strictSame(ids, [running, waiting], 'exactly once, in their order')
+  t.strictSame(readdirSync(join(dataDir, 'output')), ['a_00001_.png', 'b_00001_.png'])
+})
+
+t.test('a listener that throws harms nobody', async (t) => {
+  const { jobs } = await startTestAgent(t, createFakeExecutor())
+  jobs.subscribe(() => {
+    throw new Error('bad listener')
+  })
+  t.equal((await ended(jobs, await submit(jobs, { 1: int(1), 3: out('1') }))).status, 'completed')
+})

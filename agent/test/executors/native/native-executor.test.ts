@@ -1,0 +1,152 @@
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
+import t from 'tap'
+import { createNativeExecutor } from '../../../src/executors/native/native-executor.ts'
+import { runAndRecord, stageOf, testExecutor } from '../executor-suite.ts'
+import { testExecutorOf, testFolders } from './native-fixture.ts'
+
+const value = { classType: 'PrimitiveInt', inputs: { value: 7 } }
+const block = { classType: 'TestBlock', inputs: {} }
+const die = { classType: 'TestDie', inputs: {} }
+const slow = (steps: number, stepMs: number) => ({
+  classType: 'TestSlow',
+  inputs: { steps, step_ms: stepMs },
+})
+
+t.test('as every executor', (t) =>
+  testExecutor(t, {
+    executor: async () => testExecutorOf(t),
+    value,
+    follower: { classType: 'PrimitiveInt', inputs: { value: ['1', 0] } },
+    slow: slow(8, 120),
+    failing: { classType: 'TestFail', inputs: {} },
+  }),
+)
+
+t.test('a runner that dies fails its stage and is replaced', async (t) => {
+  const executor = testExecutorOf(t)
+  t.teardown(() => executor.stop())
+  const { error } = await runAndRecord(executor, stageOf([value, die]))
+  t.match(error, {
+    code: 'runner_died',
+    retryable: true,
+    details: {
+      nodeId: '2',
+      classType: 'TestDie',
+      signal: 'SIGKILL',
+      lastLines: ['the last words'],
+    },
+  })
+  t.match(error?.message, /node 2 \(TestDie\).*SIGKILL.*the last words/)
+  const next = await runAndRecord(executor, stageOf([value]))
+  t.match(next.result, { sessionMs: 0 })
+})
+
+t.test('a runner that is killed from outside, working or idle, is replaced', async (t) => {
+  const executor = testExecutorOf(t)
+  t.teardown(() => executor.stop())
+  const { error } = await runAndRecord(executor, stageOf([slow(50, 100)]), undefined, () =>
+    process.kill(executor.runnerPid!, 'SIGKILL'),
+  )
+  t.equal(error?.code, 'runner_died')
+  await runAndRecord(executor, stageOf([value]))
+  const first = executor.runnerPid
+  process.kill(first!, 'SIGKILL')
+  while (executor.runnerPid === first) await new Promise((resolve) => setTimeout(resolve, 10))
+  const next = await runAndRecord(executor, stageOf([value]))
+  t.match(next.result, { sessionMs: 0 })
+})
+
+t.test('a stage that never yields is killed', async (t) => {
+  const executor = testExecutorOf(t, { cancelGraceMs: 200 })
+  t.teardown(() => executor.stop())
+  const controller = new AbortController()
+  const { error } = await runAndRecord(executor, stageOf([block]), controller.signal, () =>
+    controller.abort(),
+  )
+  t.equal(error?.code, 'interrupted')
+  const next = await runAndRecord(executor, stageOf([value]))
+  t.match(next.result, { sessionMs: 0 })
+})
+
+t.test('stop() ends a stage that never yields', async (t) => {
+  const executor = testExecutorOf(t)
+  let stopped: Promise<void> | undefined
+  const { error } = await runAndRecord(executor, stageOf([block]), undefined, () => {
+    stopped ??= executor.stop()
+  })
+  t.equal(error?.code, 'interrupted')
+  await stopped
+  t.equal(executor.runnerPid, undefined)
+  const late = await runAndRecord(executor, stageOf([value]))
+  t.equal(late.error?.code, 'interrupted', 'nothing starts again')
+})
+
+t.test('the output cache outlives a stage and crosses node ids', async (t) => {
+  const executor = testExecutorOf(t)
+  t.teardown(() => executor.stop())
+  const preview = { classType: 'TestPreview', inputs: { steps: 1, step_ms: 0 } }
+  await runAndRecord(
+    executor,
+    stageOf([preview], () => 'same'),
+  )
+  const { events } = await runAndRecord(
+    executor,
+    stageOf([value, preview], (i) => ['new', 'same'][i]!),
+  )
+  const recalled = events.filter(({ nodeId }) => nodeId === '2')
+  t.match(recalled, [
+    {
+      type: 'node-finished',
+      cached: true,
+      elapsedMs: 0,
+      pictures: [{ width: 1 }],
+      ui: { text: ['shown'] },
+    },
+  ])
+  t.ok(events.some((event) => event.type === 'node-finished' && !event.cached))
+})
+
+t.test('previews come only when asked for, and not too often', async (t) => {
+  for (const previews of [true, false]) {
+    const executor = testExecutorOf(t, { previews })
+    const stage = stageOf([{ classType: 'TestPreview', inputs: { steps: 8, step_ms: 60 } }])
+    const { events } = await runAndRecord(executor, stage)
+    const shown = events.filter((event) => event.type === 'node-progress' && event.preview)
+    t.equal(shown.length, previews ? 1 : 0)
+    await executor.stop()
+  }
+})
+
+t.test('an idle runner ends', async (t) => {
+  const executor = testExecutorOf(t, { idleShutdownMs: 50 })
+  t.teardown(() => executor.stop())
+  await runAndRecord(executor, stageOf([value]))
+  while (executor.runnerPid !== undefined) await new Promise((resolve) => setTimeout(resolve, 20))
+  const next = await runAndRecord(executor, stageOf([value]))
+  t.match(next.result, { sessionMs: 0 })
+})
+
+t.test('a provider that no one knows is refused', async (t) => {
+  const create = () => createNativeExecutor({ folders: testFolders(t), provider: 'abacus' })
+  t.throws(create, { code: 'invalid_settings', message: /abacus.*cuda.*cpu/ })
+})
+
+t.test('the providers of this machine are tested, the CPU among them', async (t) => {
+  const executor = createNativeExecutor({ folders: testFolders(t), threads: 1, provider: 'cpu' })
+  t.teardown(() => executor.stop())
+  t.match(await executor.testProviders(), [{ name: 'cpu', ok: true, fusedAttention: true }])
+})
+
+t.test('definitions load neither onnxruntime nor sharp', async (t) => {
+  const script = `
+    const { createNativeExecutor } = await import('./src/executors/native/native-executor.ts')
+    const executor = createNativeExecutor({ folders: ${JSON.stringify(testFolders(t))} })
+    await executor.definitions()
+    const loaded = process.report.getReport().sharedObjects.filter((path) => /onnxruntime|sharp|vips/.test(path))
+    console.log(JSON.stringify(loaded))
+  `
+  const args = [...process.execArgv, '--input-type=module', '--eval', script]
+  const { stdout } = await promisify(execFile)(process.execPath, args)
+  t.same(JSON.parse(stdout), [])
+})

@@ -1,0 +1,4 @@
+import t from 'tap'
+import { compareWithGoldens } from './node-goldens.ts'
+
+compareWithGoldens(t, ['ImageBlend', 'ImageBlur', 'ImageSharpen', 'ImageQuantize'])

@@ -1,0 +1,103 @@
+import { mkdirSync, utimesSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { MeshError } from '@comfymesh/protocol/errors'
+import t from 'tap'
+import type { NodeContext } from '../../../../src/executors/native/node.ts'
+import { loaderNodes } from '../../../../src/executors/native/nodes/loaders.ts'
+import { ModelFolders } from '../../../../src/models/folders.ts'
+
+const root = t.testdir({
+  checkpoints: { sub: { 'model.safetensors': '' } },
+  loras: { 'style.safetensors': '' },
+  vae: { 'vae.safetensors': '' },
+})
+
+const folders = new ModelFolders({
+  models: {
+    checkpoints: [join(root, 'checkpoints')],
+    loras: [join(root, 'loras')],
+    vae: [join(root, 'vae')],
+  },
+  input: '',
+  output: '',
+  temp: '',
+})
+
+const nodeNamed = (name: string) => loaderNodes.find((node) => node.name === name)!
+
+/** Nothing is wrong with any file. */
+const soundModels = {
+  denoiser: async () => ({}),
+  autoencoder: async () => ({}),
+} as unknown as NodeContext['models']
+
+async function run(name: string, inputs: { [name: string]: unknown }, models = soundModels) {
+  return (await nodeNamed(name).run(inputs, { folders, models } as NodeContext)).outputs
+}
+
+const path = join(root, 'checkpoints', 'sub', 'model.safetensors')
+const model = { kind: 'MODEL', path, loras: [] }
+const clip = { kind: 'CLIP', path, loras: [], lastLayer: -1 }
+
+t.test(
+  'CheckpointLoaderSimple hands out three handles, by a name of either platform',
+  async (t) => {
+    for (const ckpt_name of ['sub/model.safetensors', 'sub\\model.safetensors']) {
+      const outputs = await run('CheckpointLoaderSimple', { ckpt_name })
+      t.strictSame(outputs, [model, clip, { kind: 'VAE', path }])
+    }
+  },
+)
+
+t.test('VAELoader', async (t) => {
+  const outputs = await run('VAELoader', { vae_name: 'vae.safetensors' })
+  t.strictSame(outputs, [{ kind: 'VAE', path: join(root, 'vae', 'vae.safetensors') }])
+})
+
+t.test('a missing file is an error that names the folders searched', async (t) => {
+  await t.rejects(run('CheckpointLoaderSimple', { ckpt_name: 'gone.safetensors' }), {
+    code: 'not_found',
+    message: `'gone.safetensors' among the checkpoints. Put it into one of the folders searched: ${join(root, 'checkpoints')}`,
+  })
+})
+
+t.test('what is wrong with a file is said when it is loaded', async (t) => {
+  const malformed = async (): Promise<never> => {
+    throw new MeshError('malformed_file', 'cut off')
+  }
+  const broken = { ...soundModels, denoiser: malformed, autoencoder: malformed }
+  const [checkpoint, vae] = [
+    { ckpt_name: 'sub/model.safetensors' },
+    { vae_name: 'vae.safetensors' },
+  ]
+  await t.rejects(run('CheckpointLoaderSimple', checkpoint, broken), { code: 'malformed_file' })
+  await t.rejects(run('VAELoader', vae, broken), { code: 'malformed_file' })
+})
+
+t.test('LoRAs add up on the handles, each with its strength', async (t) => {
+  const lora = { lora_name: 'style.safetensors', strength_model: 0.5, strength_clip: -1 }
+  const [one, clipWithLora] = await run('LoraLoader', { model, clip, ...lora })
+  const file = join(root, 'loras', 'style.safetensors')
+  t.strictSame(one, { ...model, loras: [{ path: file, strength: 0.5 }] })
+  t.strictSame(clipWithLora, { ...clip, loras: [{ path: file, strength: -1 }] })
+  const [two] = await run('LoraLoaderModelOnly', { model: one, ...lora, strength_model: 2 })
+  t.match(two, { loras: [{ strength: 0.5 }, { strength: 2 }] })
+})
+
+t.test('at strength 0 a LoRA is not even looked for', async (t) => {
+  const nothing = { lora_name: 'gone.safetensors', strength_model: 0, strength_clip: 0 }
+  t.strictSame(await run('LoraLoader', { model, clip, ...nothing }), [model, clip])
+  t.strictSame(await run('LoraLoaderModelOnly', { model, ...nothing }), [model])
+})
+
+t.test('a replaced file changes the fingerprint', async (t) => {
+  const file = join(root, 'loras', 'new.safetensors')
+  mkdirSync(join(root, 'loras'), { recursive: true })
+  writeFileSync(file, 'a')
+  const fingerprint = () =>
+    nodeNamed('LoraLoader').fingerprint!({ lora_name: 'new.safetensors' }, folders)
+  const before = await fingerprint()
+  t.equal(await fingerprint(), before)
+  utimesSync(file, 1, 1)
+  t.not(await fingerprint(), before)
+})

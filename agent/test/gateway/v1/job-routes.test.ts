@@ -1,0 +1,83 @@
+import type { Readable } from 'node:stream'
+import { foldJob, type JobEvent, type JobState } from '@comfymesh/protocol/job'
+import { parseJson } from '@comfymesh/protocol/json'
+import t from 'tap'
+import type { JobUpdate } from '../../../src/execution/live-job.ts'
+import type { Answer, Request } from '../../../src/gateway/route.ts'
+import { jobRoutes } from '../../../src/gateway/v1/job-routes.ts'
+
+const stamp = { jobId: 'job', atMs: 1 }
+const request = { id: 'job', number: 1, prompt: {}, extraData: {}, outputs: [], createdAtMs: 1 }
+const accepted: JobEvent = { ...stamp, type: 'accepted', request }
+
+/** A job runner with one job, which goes on as it is told. */
+function oneJob() {
+  let state: JobState = foldJob(undefined, accepted)
+  const listeners = new Set<(update: JobUpdate) => void>()
+  return {
+    listeners,
+    job: async (id: string) => (id === 'job' ? state : undefined),
+    subscribe: (listener: (update: JobUpdate) => void) => {
+      listeners.add(listener)
+      return () => listeners.delete(listener)
+    },
+    happens(event: JobEvent) {
+      state = foldJob(state, event)
+      for (const listener of listeners) listener({ event, state })
+    },
+  }
+}
+
+const ask = (runner: ReturnType<typeof oneJob>, path: string, id: string) => {
+  const route = jobRoutes({ runner }).find((one) => one.path === path)!
+  return route.handle({ params: { id } } as unknown as Request) as Promise<Answer>
+}
+
+async function read(answer: Answer): Promise<string[]> {
+  let text = ''
+  for await (const part of answer.body as Readable) text += part
+  return text.trimEnd().split('\n\n')
+}
+
+t.test('the state of a job', async (t) => {
+  const runner = oneJob()
+  const answer = await ask(runner, '/v1/jobs/:id', 'job')
+  t.match(parseJson(String(answer.body)), { status: 'queued', request: { id: 'job' } })
+  t.equal((await ask(runner, '/v1/jobs/:id', 'other')).status, 404)
+  t.equal((await ask(runner, '/v1/jobs/:id/events', 'other')).status, 404)
+  t.equal(runner.listeners.size, 0)
+})
+
+t.test('events from the state on to the end, none of them twice', async (t) => {
+  const runner = oneJob()
+  const asked = ask(runner, '/v1/jobs/:id/events', 'job')
+  runner.happens({ ...stamp, type: 'started' })
+  const answer = await asked
+  runner.happens({ ...stamp, jobId: 'other', type: 'started' })
+  runner.happens({ ...stamp, type: 'completed' })
+  const blocks = await read(answer)
+  t.match(blocks[0], /^event: state\ndata: .*"status":"queued"/)
+  t.strictSame(
+    blocks.slice(1).map((block) => /"type":"(\w+)"/.exec(block)?.[1]),
+    ['started', 'completed'],
+  )
+  await new Promise(setImmediate)
+  t.equal(runner.listeners.size, 0, 'nobody listens any more')
+})
+
+t.test('a finished job is told at once', async (t) => {
+  const runner = oneJob()
+  runner.happens({ ...stamp, type: 'completed' })
+  const blocks = await read(await ask(runner, '/v1/jobs/:id/events', 'job'))
+  t.equal(blocks.length, 1)
+  t.match(blocks[0], /"status":"completed"/)
+})
+
+t.test('a client that goes away is forgotten', async (t) => {
+  const runner = oneJob()
+  const answer = await ask(runner, '/v1/jobs/:id/events', 'job')
+  t.equal(runner.listeners.size, 1)
+  ;(answer.body as Readable).destroy()
+  await new Promise(setImmediate)
+  t.equal(runner.listeners.size, 0)
+})

@@ -1,0 +1,125 @@
+import { foldJob, type JobEvent, type JobState } from '@comfymesh/protocol/job'
+import t, { type Test } from 'tap'
+import { openDatabase } from '../../src/store/database.ts'
+import { type JobStore, openJobStore } from '../../src/store/jobs.ts'
+
+async function open(t: Test, dataDir: string = t.testdir()) {
+  const database = await openDatabase(dataDir)
+  t.teardown(() => database.close())
+  return { store: await openJobStore(database), database, dataDir }
+}
+
+const accepted = (id: string): JobEvent => ({
+  type: 'accepted',
+  jobId: id,
+  atMs: 1,
+  request: {
+    id,
+    number: 1,
+    prompt: { 1: { class_type: 'TN_Seed', inputs: { seed: 18446744073709551615n } } },
+    extraData: {},
+    outputs: ['1'],
+    createdAtMs: 1,
+  },
+})
+
+async function append(store: JobStore, events: JobEvent[]): Promise<JobState> {
+  let state: JobState | undefined
+  for (const event of events) {
+    state = foldJob(state, event)
+    await store.append(state, event)
+  }
+  return state!
+}
+
+const ended = (id: string, atMs: number): JobEvent[] => [
+  accepted(id),
+  { type: 'started', jobId: id, atMs: 2 },
+  { type: 'completed', jobId: id, atMs },
+]
+
+t.test('what is unfinished is folded again after a restart', async (t) => {
+  const { store, database, dataDir } = await open(t)
+  const events: JobEvent[] = [
+    accepted('a'),
+    { type: 'started', jobId: 'a', atMs: 2 },
+    { type: 'node-started', jobId: 'a', atMs: 3, nodeId: '1', peerId: 'p' },
+  ]
+  const running = await append(store, events)
+  const queued = await append(store, [accepted('b')])
+  await append(store, ended('c', 9))
+  await database.close()
+
+  const again = await open(t, dataDir)
+  t.strictSame(await again.store.unfinished(), [running, queued])
+  t.equal(running.request.prompt[1]!.inputs.seed, 18446744073709551615n)
+  const end: JobEvent = { type: 'completed', jobId: 'a', atMs: 5 }
+  const done = foldJob(running, end)
+  await again.store.append(done, end)
+  t.strictSame(await again.store.unfinished(), [queued], 'its events are gone')
+  t.strictSame(await again.store.finished('a'), done)
+  t.equal(await again.store.finished('b'), undefined)
+})
+
+t.test('history', async (t) => {
+  const { store } = await open(t)
+  for (const [id, atMs] of [
+    ['x', 30],
+    ['y', 9],
+    ['z', 200],
+  ] as const)
+    await append(store, ended(id, atMs))
+  const ids = async (last?: number) =>
+    (await store.history(last === undefined ? {} : { last })).map(({ request }) => request.id)
+  t.strictSame(await ids(), ['y', 'x', 'z'], 'in the order of ending')
+  t.strictSame(await ids(2), ['x', 'z'])
+  t.strictSame(await ids(0), [])
+  await store.forget(['x', 'unknown'])
+  t.strictSame(await ids(), ['y', 'z'])
+  t.equal(await store.finished('x'), undefined)
+  await store.forget('all')
+  t.strictSame(await ids(), [])
+})
+
+t.test('the counter never goes back', async (t) => {
+  const { store, database, dataDir } = await open(t)
+  t.strictSame([await store.nextNumber(), await store.nextNumber()], [0, 1])
+  await database.close()
+  t.equal(await (await open(t, dataDir)).store.nextNumber(), 2)
+})
+
+t.test('jobs that never began take no places of others in the history', async (t) => {
+  const { store } = await open(t)
+  await append(store, ended('ran', 5))
+  for (const id of ['x', 'y', 'z'])
+    await append(store, [accepted(id), { type: 'interrupted', jobId: id, atMs: 9 }])
+  const ids = (await store.history({ last: 2 })).map(({ request }) => request.id)
+  t.strictSame(ids, ['ran'])
+  t.equal((await store.finished('x'))?.status, 'interrupted')
+  await store.forget('all')
+  t.equal(await store.finished('x'), undefined)
+})
+
+t.test('a full disk: said in words, and the end of a job is known all the same', async (t) => {
+  const { store, database } = await open(t)
+  const events = ended('a', 9)
+  const running = await append(store, events.slice(0, 2))
+  const full = async () => {
+    throw new Error('IO error: No space left on device')
+  }
+  const { batch, put } = database
+  Object.assign(database, { batch: full, put: full })
+  const told = { code: 'storage_failed', message: /No space left on device.*Free some space/ }
+  await t.rejects(store.nextNumber(), told)
+  const state = foldJob(running, events[2]!)
+  await t.rejects(store.append(state, events[2]!), told)
+  Object.assign(database, { batch, put })
+  t.strictSame(await store.finished('a'), state)
+  await append(store, ended('b', 10))
+  const ids = async () => (await store.history()).map(({ request }) => request.id).sort()
+  t.strictSame(await ids(), ['a', 'b'])
+  t.strictSame(await store.history({ last: 1 }), [state])
+  t.strictSame(await store.unfinished(), [running], 'a restart runs it again')
+  await store.forget(['a'])
+  t.strictSame(await ids(), ['b'])
+})
