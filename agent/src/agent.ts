@@ -1,0 +1,182 @@
+/**
+ * The agent: everything that runs in one process of one machine, put together.
+ * Parts are made and started here bottom-up and stopped in reverse; what they do is theirs.
+ */
+import { MeshError } from '@comfymesh/protocol/errors'
+import { makeFolder } from './base/make-folder.ts'
+import { version } from './base/version.ts'
+import { createJobRunner, type JobRunner } from './execution/job-runner.ts'
+import { createKnownResults } from './execution/known-results.ts'
+import { createLocalPeer } from './execution/local-peer.ts'
+import { createPictureFiles } from './execution/picture-files.ts'
+import { createStageClient } from './execution/stage-client.ts'
+import { createStageWorker } from './execution/stage-worker.ts'
+import type { Executor } from './executors/executor.ts'
+import { createNativeExecutor } from './executors/native/native-executor.ts'
+import { createGateway } from './gateway/server.ts'
+import { type FolderSettings, ModelFolders } from './models/folders.ts'
+import { openDatabase } from './store/database.ts'
+import { openJobStore } from './store/jobs.ts'
+import { createLog, type Log } from './telemetry/log.ts'
+
+/** What a user can decide about an agent; flags, environment and YAML all end here. */
+export interface AgentSettings {
+  /** How this machine is called in the mesh; the host's name by default. */
+  readonly name: string
+  /** Database and caches. Owned by one agent at a time. */
+  readonly dataDir: string
+  /** Address to listen on; loopback unless the user says otherwise. */
+  readonly host: string
+  /** 0 takes any free port. */
+  readonly port: number
+  /** Models, and the input, output and temp folders. Absolute paths. */
+  readonly folders: FolderSettings
+  /** CPU threads of the model sessions; undefined lets the executor choose. */
+  readonly threads?: number
+  /** Device memory that this machine gives to comfymesh, in bytes; undefined is all of it. */
+  readonly vramBytes?: number
+  /** The only execution provider to use ('cpu', 'cuda', ...); undefined takes the best that works. */
+  readonly provider?: string
+  /** Levels of the log that are written; 'info' by default. */
+  readonly logLevel?: 'debug' | 'info' | 'warn' | 'error' | 'silent'
+}
+
+export interface Agent {
+  readonly name: string
+  readonly version: string
+  /** Where ComfyUI's clients reach it, e.g. `http://127.0.0.1:8288`. */
+  readonly url: string
+  /** For whoever runs in this process: the CLI's `run`, `demo` and `bench`. */
+  readonly jobs: JobRunner
+  /** Ends everything; a job that runs goes on after the next start. Safe to call twice. */
+  stop(): Promise<void>
+}
+
+/** Parts that a test replaces. */
+export interface AgentParts {
+  readonly executor?: Executor
+  readonly log?: Log
+}
+
+/** Today's only peer; a mesh gives every agent an id of its own. */
+const LOCAL_PEER_ID = 'local'
+
+type Stop = () => Promise<void> | void
+
+/**
+ * Starts an agent. When a part does not start, those before it are stopped again.
+ * @throws MeshError `storage_failed` when the data folder is in use or unusable,
+ *   `invalid_settings` when the port is taken.
+ */
+export async function startAgent(settings: AgentSettings, parts: AgentParts = {}): Promise<Agent> {
+  const stops: Stop[] = []
+  try {
+    const { url, jobs } = await startParts(settings, parts, (stop) => stops.push(stop))
+    let stopped: Promise<void> | undefined
+    const stop = () => {
+      stopped ??= stopAll(stops)
+      return stopped
+    }
+    return { name: settings.name, version, url, jobs, stop }
+  } catch (error) {
+    await stopAll(stops)
+    throw error
+  }
+}
+
+async function startParts(
+  settings: AgentSettings,
+  parts: AgentParts,
+  onStop: (stop: Stop) => void,
+): Promise<{ url: string; jobs: JobRunner }> {
+  const { name, folders } = settings
+  const log = parts.log ?? createLog({ level: settings.logLevel ?? 'info' })
+
+  const database = await openDatabase(settings.dataDir)
+  onStop(() => database.close())
+  const store = await openJobStore(database)
+
+  for (const folder of [folders.input, folders.output, folders.temp]) provide(folder)
+  const pictures = createPictureFiles({}, { folders })
+  await pictures.prepare()
+  onStop(() => pictures.clearTemp())
+
+  const executor = parts.executor ?? nativeExecutor(settings, log)
+  await executor.start()
+  onStop(() => executor.stop())
+
+  const localPeer = createLocalPeer({ peerId: LOCAL_PEER_ID, name, version }, { executor })
+  const worker = createStageWorker({}, { executor })
+  const client = createStageClient({
+    worker: (peerId) => (peerId === LOCAL_PEER_ID ? worker : undefined),
+  })
+  const jobs = createJobRunner({
+    store,
+    executor,
+    client,
+    pictures,
+    offers: async () => [await localPeer.offer()],
+    results: createKnownResults({ filesExist: pictures.exist }),
+    now: Date.now,
+    warn: log.warn,
+  })
+  await jobs.recover()
+  const gateway = createGateway(
+    { host: settings.host, port: settings.port, identity: { name, version } },
+    { runner: jobs, folders: new ModelFolders(folders), warn: log.warn },
+  )
+  // Listening before working: whoever submitted a job can follow it from its first event.
+  const url = await listen(gateway.start, settings)
+  onStop(() => gateway.stop())
+  jobs.start()
+  onStop(async () => {
+    // The job that runs goes on after the next start, so nobody waits for its step to end.
+    await Promise.all([jobs.stop(), executor.stop()])
+  })
+  return { url, jobs }
+}
+
+function nativeExecutor({ folders, threads, vramBytes, provider }: AgentSettings, log: Log) {
+  return createNativeExecutor({
+    folders,
+    log: (line) => log.debug(`runner: ${line}`),
+    ...(provider !== undefined && { provider }),
+    ...(threads !== undefined && { threads }),
+    ...(vramBytes !== undefined && { memoryBudgetBytes: vramBytes }),
+  })
+}
+
+function provide(folder: string): void {
+  try {
+    makeFolder(folder)
+  } catch (cause) {
+    const message = `The folder ${folder} cannot be made: ${(cause as Error).message}. Check its permissions, or choose another.`
+    throw new MeshError('storage_failed', message, { cause })
+  }
+}
+
+async function listen(start: () => Promise<string>, { host, port }: AgentSettings) {
+  try {
+    return await start()
+  } catch (cause) {
+    const { code, message } = cause as NodeJS.ErrnoException
+    const why =
+      code === 'EADDRINUSE'
+        ? `Port ${port} is taken, perhaps by another agent. Stop that one, or choose another with --port (0 takes any free one).`
+        : `Cannot listen on ${host}:${port}: ${message}. Choose another --host or --port.`
+    throw new MeshError('invalid_settings', why, { cause })
+  }
+}
+
+/** In reverse, each to its end whatever the others do; the first failure is told. */
+async function stopAll(stops: Stop[]): Promise<void> {
+  const failures: unknown[] = []
+  for (const stop of stops.splice(0).reverse()) {
+    try {
+      await stop()
+    } catch (error) {
+      failures.push(error)
+    }
+  }
+  if (failures.length > 0) throw failures[0]
+}

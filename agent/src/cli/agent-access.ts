@@ -1,0 +1,42 @@
+/** Where a command finds its agent: the one that runs on this machine, or one of its own. */
+import type { AgentSettings } from '../agent.ts'
+import { agentHealth, localUrl } from './agent-client.ts'
+
+export interface AgentAccess {
+  readonly url: string
+  /** True when it was started for this command and ends with it. */
+  readonly isOwn: boolean
+}
+
+/**
+ * Runs `use` with the agent that these settings name, or with one that is started for it
+ * on a free port and stopped again.
+ */
+export async function withAgent<T>(
+  settings: AgentSettings,
+  use: (agent: AgentAccess) => Promise<T>,
+): Promise<T> {
+  const url = localUrl(settings)
+  const isRunning = settings.port !== 0 && (await agentHealth(url)) !== undefined
+  return isRunning ? use({ url, isOwn: false }) : withOwnAgent(settings, use)
+}
+
+/** Runs `use` with an agent that is started for it on a free port and stopped again. */
+export async function withOwnAgent<T>(
+  settings: AgentSettings,
+  use: (agent: AgentAccess) => Promise<T>,
+): Promise<T> {
+  // Loaded on demand: a command that finds an agent running needs none of it.
+  const { startAgent } = await import('../agent.ts')
+  const agent = await startAgent({
+    ...settings,
+    host: '127.0.0.1',
+    port: 0,
+    logLevel: settings.logLevel ?? 'error',
+  })
+  try {
+    return await use({ url: agent.url, isOwn: true })
+  } finally {
+    await agent.stop()
+  }
+}

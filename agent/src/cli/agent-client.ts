@@ -1,0 +1,168 @@
+/** The HTTP client of one agent: what the commands ask of it. */
+import { foldJob, isFinished, type JobEvent, type JobState } from '@comfymesh/protocol/job'
+import { type JsonObject, type JsonValue, parseJson, stringifyJson } from '@comfymesh/protocol/json'
+import type { NodeDefinitions, Prompt } from '@comfymesh/protocol/workflow'
+import type { AgentSettings } from '../agent.ts'
+
+/** Where an agent listens, as a client on the same machine reaches it. */
+export function localUrl({ host, port }: Pick<AgentSettings, 'host' | 'port'>): string {
+  const reachable = { '0.0.0.0': '127.0.0.1', '::': '[::1]' }[host] ?? host
+  const isBareIpv6 = reachable.includes(':') && !reachable.startsWith('[')
+  return `http://${isBareIpv6 ? `[${reachable}]` : reachable}:${port}`
+}
+
+/** An agent on this machine answers at once or is not there. */
+const HEALTH_TIMEOUT_MS = 2000
+
+export type Health = { readonly [key: string]: JsonValue }
+
+/** What the agent at `url` says about itself; undefined when no agent answers there. */
+export async function agentHealth(url: string): Promise<Health | undefined> {
+  try {
+    const response = await fetch(`${url}/health`, {
+      signal: AbortSignal.timeout(HEALTH_TIMEOUT_MS),
+    })
+    const health = response.ok ? parseJson(await response.text()) : undefined
+    const isAgent = isObject(health) && typeof health.version === 'string'
+    return isAgent ? health : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** A request to an agent that was there a moment ago. @throws Error saying that it is not. */
+async function request(url: string, path: string, init?: RequestInit): Promise<Response> {
+  try {
+    return await fetch(url + path, init)
+  } catch (cause) {
+    throw new Error(`The agent at ${url} does not answer any more.`, { cause })
+  }
+}
+
+/** Why a prompt was refused, as ComfyUI says it. */
+export interface Refusal {
+  readonly error: { readonly type: string; readonly message: string; readonly details: string }
+  readonly node_errors: {
+    readonly [nodeId: string]: {
+      readonly class_type: string
+      readonly errors: readonly { readonly message: string; readonly details: string }[]
+    }
+  }
+}
+
+export class PromptRefused extends Error {
+  readonly refusal: Refusal
+
+  constructor(refusal: Refusal) {
+    super(refusal.error.message)
+    this.refusal = refusal
+  }
+}
+
+export interface SubmittedJob {
+  readonly id: string
+  /** Outputs of the prompt that do not run because they failed validation. */
+  readonly skipped: Refusal['node_errors']
+}
+
+/** @throws PromptRefused when validation found nothing that can run. */
+export async function submitPrompt(url: string, prompt: Prompt): Promise<SubmittedJob> {
+  const response = await request(url, '/prompt', {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: stringifyJson({ prompt, client_id: 'comfymesh-cli' }),
+  })
+  const body = asObject(parseJson(await response.text()))
+  if (response.status === 400) throw new PromptRefused(body as unknown as Refusal)
+  if (!response.ok) throw unexpected('POST /prompt', response.status)
+  return {
+    id: String(body.prompt_id),
+    skipped: (body.node_errors ?? {}) as unknown as Refusal['node_errors'],
+  }
+}
+
+/**
+ * Follows a job to its end.
+ * @param listener hears the state after each event; the first time without an event.
+ * @returns the final state.
+ */
+export async function followJob(
+  url: string,
+  id: string,
+  listener: (state: JobState, event?: JobEvent) => void,
+): Promise<JobState> {
+  const response = await request(url, `/v1/jobs/${id}/events`)
+  if (!response.ok || response.body === null)
+    throw unexpected('The events of a job', response.status)
+  let state: JobState | undefined
+  try {
+    for await (const { name, data } of serverSentEvents(response.body)) {
+      const event = name === 'event' ? (data as unknown as JobEvent) : undefined
+      state = event ? foldJob(state, event) : (data as unknown as JobState)
+      listener(state, event)
+    }
+  } catch (cause) {
+    throw stoppedEarly(url, cause)
+  }
+  if (state === undefined || !isFinished(state)) throw stoppedEarly(url)
+  return state
+}
+
+const stoppedEarly = (url: string, cause?: unknown) =>
+  new Error(
+    `The agent at ${url} stopped before the job had ended. It goes on when the agent starts again.`,
+    {
+      cause,
+    },
+  )
+
+async function* serverSentEvents(body: ReadableStream<Uint8Array>) {
+  let text = ''
+  const decoder = new TextDecoder()
+  for await (const bytes of body) {
+    text += decoder.decode(bytes, { stream: true })
+    const blocks = text.split('\n\n')
+    text = blocks.pop()!
+    for (const block of blocks) {
+      const name = /^event: (.*)$/m.exec(block)?.[1]
+      const data = /^data: (.*)$/m.exec(block)?.[1]
+      if (name !== undefined && data !== undefined) yield { name, data: parseJson(data) }
+    }
+  }
+}
+
+/** Cancels a job, whether it waits or runs. */
+export async function cancelJob(url: string, id: string): Promise<void> {
+  const post = (path: string, body: JsonValue) =>
+    request(url, path, { method: 'POST', body: stringifyJson(body) })
+  await post('/queue', { delete: [id] })
+  await post('/interrupt', { prompt_id: id })
+}
+
+export async function nodeDefinitions(url: string): Promise<NodeDefinitions> {
+  const response = await request(url, '/object_info')
+  if (!response.ok) throw unexpected('GET /object_info', response.status)
+  return parseJson(await response.text()) as unknown as NodeDefinitions
+}
+
+/** A file that a job made, as ComfyUI names it. */
+export interface MadeFile {
+  readonly filename: string
+  readonly subfolder: string
+  readonly type: string
+}
+
+export async function fetchMadeFile(url: string, file: MadeFile): Promise<Buffer> {
+  const query = new URLSearchParams({ ...file })
+  const response = await request(url, `/view?${query}`)
+  if (!response.ok) throw unexpected(`The picture ${file.filename}`, response.status)
+  return Buffer.from(await response.arrayBuffer())
+}
+
+const unexpected = (what: string, status: number) =>
+  new Error(`${what}: the agent answered ${status}. Is it of another version?`)
+
+const isObject = (value: JsonValue | undefined): value is JsonObject =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+const asObject = (value: JsonValue): JsonObject => (isObject(value) ? value : {})

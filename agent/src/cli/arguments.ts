@@ -1,0 +1,120 @@
+/** A command's arguments: what it takes, and what the user gave. */
+import { parseArgs } from 'node:util'
+import { MeshError } from '@comfymesh/protocol/errors'
+import { type SettingKey, type SettingRow, settingRows } from './setting-rows.ts'
+import type { RawSettings } from './settings.ts'
+
+/** An option of a command, one row. */
+export interface OptionRow {
+  readonly flag: string
+  /** What stands for the value in the help; an option without one is a switch. */
+  readonly placeholder?: string
+  readonly description: string
+  readonly defaults?: string
+  readonly repeatable?: boolean
+}
+
+export interface Arguments {
+  readonly positionals: readonly string[]
+  readonly values: {
+    readonly [flag: string]: string | boolean | readonly (string | boolean)[] | undefined
+  }
+}
+
+/** What a user can do wrong on the command line; ends with exit code 2. */
+export class UsageError extends Error {}
+
+/** The settings of an agent as options. */
+export const settingOptions: readonly OptionRow[] = Object.values(settingRows)
+
+/** @throws UsageError naming the option and, for a misspelt one, what may have been meant. */
+export function parseArguments(rows: readonly OptionRow[], argv: readonly string[]): Arguments {
+  const options = Object.fromEntries(
+    [...rows, { flag: 'help', description: '' } satisfies OptionRow].map((row: OptionRow) => [
+      row.flag,
+      {
+        type: row.placeholder === undefined ? ('boolean' as const) : ('string' as const),
+        ...(row.flag === 'help' && { short: 'h' }),
+        ...(row.repeatable && { multiple: true }),
+      },
+    ]),
+  )
+  try {
+    const parsed = parseArgs({ args: [...argv], options, allowPositionals: true, strict: true })
+    return { positionals: parsed.positionals, values: parsed.values }
+  } catch (error) {
+    throw new UsageError(readableProblem(error as NodeJS.ErrnoException, rows))
+  }
+}
+
+function readableProblem(error: NodeJS.ErrnoException, rows: readonly OptionRow[]): string {
+  if (error.code !== 'ERR_PARSE_ARGS_UNKNOWN_OPTION') {
+    return error.message.split('\n')[0]!.replace(/^Option '(--[\w-]+) <value>'/, 'Option $1')
+  }
+  const given = /'(--?[^']+)'/.exec(error.message)?.[1] ?? ''
+  const meant = closest(
+    given.replace(/^-+/, ''),
+    rows.map((row) => row.flag),
+  )
+  return `There is no option ${given}${meant === undefined ? '.' : `; did you mean --${meant}?`}`
+}
+
+/** The candidate that a misspelt word most likely means, if any is near. */
+export function closest(word: string, candidates: readonly string[]): string | undefined {
+  const near = candidates
+    .map((candidate) => ({ candidate, distance: editDistance(word, candidate) }))
+    .filter(({ candidate, distance }) => distance <= Math.max(1, candidate.length / 2.5))
+    .sort((a, b) => a.distance - b.distance)
+  return near[0]?.candidate
+}
+
+/** Levenshtein's distance. */
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, i) => i)
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i]
+    for (let j = 1; j <= b.length; j++) {
+      const replaced = row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)
+      next.push(Math.min(row[j]! + 1, next[j - 1]! + 1, replaced))
+    }
+    row = next
+  }
+  return row[b.length]!
+}
+
+export function textOf({ values }: Arguments, flag: string): string | undefined {
+  const value = values[flag]
+  return typeof value === 'string' ? value : undefined
+}
+
+export function textsOf({ values }: Arguments, flag: string): readonly string[] {
+  const value = values[flag]
+  return Array.isArray(value) ? value.filter((one) => typeof one === 'string') : []
+}
+
+export const isGiven = ({ values }: Arguments, flag: string): boolean => values[flag] === true
+
+/** The options that are settings of an agent, under their keys. */
+export function settingFlags(given: Arguments): RawSettings {
+  const raw: { [K in SettingKey]?: string | readonly string[] } = {}
+  for (const [key, row] of Object.entries<SettingRow>(settingRows)) {
+    const value = row.repeatable ? textsOf(given, row.flag) : textOf(given, row.flag)
+    if (value !== undefined && value.length > 0) raw[key as SettingKey] = value
+  }
+  return raw
+}
+
+/** The one positional argument of a command. @throws UsageError when there is none or another. */
+export function onlyPositional({ positionals }: Arguments, what: string): string {
+  const [first, second] = positionals
+  if (first === undefined) throw new UsageError(`Say which ${what}.`)
+  if (second !== undefined) throw new UsageError(`There is one ${what} too many: '${second}'.`)
+  return first
+}
+
+/** The exit code that an error ends with: 2 when the command line or a settings file is wrong. */
+export function exitCodeOf(error: unknown): number {
+  const isUsage = error instanceof UsageError
+  const isSetting = error instanceof MeshError && error.code === 'invalid_settings'
+  return isUsage || isSetting ? 2 : 1
+}

@@ -1,0 +1,94 @@
+/** The models: how many of each kind, and which cannot be used. */
+import { existsSync, readdirSync } from 'node:fs'
+import { join, relative } from 'node:path'
+import { MeshError } from '@comfymesh/protocol/errors'
+import type { AgentSettings } from '../../agent.ts'
+import { describeCheckpoint } from '../../models/family.ts'
+import { ModelFolders, type ModelKind, modelKinds } from '../../models/folders.ts'
+import { shippedModels } from '../../models/model-paths.ts'
+import { openSafetensors, type Safetensors } from '../../models/safetensors.ts'
+import type { Finding } from './finding.ts'
+
+/** How each kind that we can run is examined beyond its header. */
+const examined: { readonly [kind in ModelKind]?: (file: Safetensors) => unknown } = {
+  checkpoints: describeCheckpoint,
+  vae: describeCheckpoint,
+  loras: () => {},
+  embeddings: () => {},
+}
+
+const PICKLES = /\.(ckpt|pt|pth|bin)$/i
+
+export async function checkModels({ folders: settings }: AgentSettings): Promise<Finding[]> {
+  const folders = new ModelFolders(settings)
+  const unusable: { name: string; reason: string }[] = []
+  for (const [kind, examine] of Object.entries(examined)) {
+    unusable.push(...(await unusableOf(folders, kind as ModelKind, examine)))
+  }
+  return [
+    countsFinding(folders),
+    ...unusable.map(({ name, reason }): Finding => {
+      return {
+        check: 'Models',
+        state: 'note',
+        message: `${name}: ${reason}`,
+        data: { name, reason },
+      }
+    }),
+    ...pickleFindings(folders),
+  ]
+}
+
+async function unusableOf(
+  folders: ModelFolders,
+  kind: ModelKind,
+  examine: (file: Safetensors) => unknown,
+): Promise<{ name: string; reason: string }[]> {
+  const found: { name: string; reason: string }[] = []
+  for (const name of folders.list(kind)) {
+    try {
+      const path = folders.find(kind, name)
+      if (path !== undefined) examine(await openSafetensors(path))
+    } catch (error) {
+      if (!(error instanceof MeshError)) throw error
+      found.push({ name: `${kind}/${name}`, reason: error.message })
+    }
+  }
+  return found
+}
+
+function countsFinding(folders: ModelFolders): Finding {
+  const kinds = Object.keys(modelKinds) as ModelKind[]
+  const counts = Object.fromEntries(kinds.map((kind) => [kind, folders.list(kind).length]))
+  const message = kinds
+    .filter((kind) => kind in examined || counts[kind]! > 0)
+    .map((kind) => `${counts[kind]} ${kind}`)
+    .join(', ')
+  const searched = folders.foldersOf('checkpoints').filter((folder) => existsSync(folder))
+  const data = { counts, searched }
+  const own = searched.filter((folder) => relative(shippedModels, folder).startsWith('..'))
+  if (counts.checkpoints === 0) {
+    const advice = `Put a .safetensors checkpoint into ${folders.foldersOf('checkpoints')[0]}, or name your models folder with --models.`
+    return { check: 'Models', state: 'problem', message, advice, data }
+  }
+  const where = own.length > 0 ? `\ncheckpoints from ${own.join(', ')}` : ''
+  if (own.length > 0) return { check: 'Models', state: 'ok', message: message + where, data }
+  const advice =
+    'Only the small model that ships with comfymesh is here. Name your models folder, or a whole ComfyUI, with --models.'
+  return { check: 'Models', state: 'ok', message, advice, data }
+}
+
+/** Model files that are never opened, because opening them can run their code. */
+function pickleFindings(folders: ModelFolders): Finding[] {
+  const found = (['checkpoints', 'loras', 'vae', 'embeddings'] as const)
+    .flatMap((kind) => folders.foldersOf(kind))
+    .filter((folder) => existsSync(folder))
+    .flatMap((folder) =>
+      readdirSync(folder, { recursive: true, encoding: 'utf8' }).map((name) => join(folder, name)),
+    )
+    .filter((path) => PICKLES.test(path))
+  if (found.length === 0) return []
+  const message = `${found.length} files are not shown, for they are pickles, which can run code: ${found.slice(0, 3).join(', ')}${found.length > 3 ? ', ...' : ''}`
+  const advice = 'Use their .safetensors versions, or convert them.'
+  return [{ check: 'Models', state: 'note', message, advice, data: { pickles: found } }]
+}

@@ -1,0 +1,50 @@
+/** Errors as a user reads them. */
+import { type ErrorReport, MeshError } from '@comfymesh/protocol/errors'
+import type { Prompt } from '@comfymesh/protocol/workflow'
+import type { Refusal } from './agent-client.ts'
+import { UsageError } from './arguments.ts'
+import { titleOf } from './prompt-edits.ts'
+
+/** `KSampler (node 3)`, or `"My sampler" (KSampler, node 3)` where the user named it. */
+export function nodeName(prompt: Prompt, nodeId: string): string {
+  const node = prompt[nodeId]
+  if (node === undefined) return `node ${nodeId}`
+  const title = titleOf(node)
+  return title === node.class_type
+    ? `${title} (node ${nodeId})`
+    : `"${title}" (${node.class_type}, node ${nodeId})`
+}
+
+/** Why a prompt was not accepted, a line a complaint. */
+export function refusalLines({ error, node_errors }: Refusal, prompt: Prompt): string[] {
+  const lines = complaintLines(node_errors, prompt)
+  if (lines.length > 0) return lines
+  const details = error.details ? ` ${error.details}` : ''
+  return [`${error.message}${details}`]
+}
+
+export function complaintLines(nodeErrors: Refusal['node_errors'], prompt: Prompt): string[] {
+  return Object.entries(nodeErrors).flatMap(([nodeId, { errors }]) =>
+    errors.map(({ message, details }) => {
+      const about = details ? ` (${details})` : ''
+      return `${nodeName(prompt, nodeId)}: ${message}${about}`
+    }),
+  )
+}
+
+/** Why a job failed, and at which node. */
+export function failureLine(error: ErrorReport, prompt: Prompt, nodeId?: string): string {
+  return nodeId === undefined ? error.message : `${nodeName(prompt, nodeId)}: ${error.message}`
+}
+
+/** What a failed command says. Only a bug of ours is told with its stack. */
+export function errorLines(error: unknown, command?: string): string[] {
+  if (error instanceof UsageError) {
+    return [error.message, `See: comfymesh ${command === undefined ? '' : `${command} `}--help`]
+  }
+  if (error instanceof MeshError && error.code !== 'internal') return [error.message]
+  if (error instanceof Error && !(error instanceof MeshError) && !(error instanceof TypeError)) {
+    return [error.message]
+  }
+  return [`This is a bug of comfymesh: ${error instanceof Error ? error.stack : String(error)}`]
+}

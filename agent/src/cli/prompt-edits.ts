@@ -1,0 +1,165 @@
+/**
+ * Changes to a prompt from the command line: `--set node.input=value` and `--seed`.
+ * Values are typed by the node's definition.
+ */
+import type { JsonValue } from '@comfymesh/protocol/json'
+import {
+  type InputSpec,
+  isLink,
+  type NodeDefinition,
+  type NodeDefinitions,
+  type NodeId,
+  type Prompt,
+} from '@comfymesh/protocol/workflow'
+import { closest, UsageError } from './arguments.ts'
+
+/**
+ * The prompt with the edits made.
+ * @param edits each `node.input=value`; the node by id, or by title or class where that is unique.
+ * @throws UsageError naming the edit and what it could have been.
+ */
+export function editPrompt(
+  prompt: Prompt,
+  edits: readonly string[],
+  definitions: NodeDefinitions,
+): Prompt {
+  const edited = structuredClone(prompt)
+  for (const edit of edits) {
+    const { nodeId, input, text } = parseEdit(edit, prompt)
+    const node = edited[nodeId]!
+    node.inputs[input] = valueFor(edit, input, text, definitions[node.class_type])
+  }
+  return edited
+}
+
+/** The prompt with this seed in every node that takes one. @throws UsageError when none does. */
+export function seedPrompt(prompt: Prompt, written: string): Prompt {
+  if (!/^\d+$/.test(written) || BigInt(written) > MAX_SEED) {
+    throw new UsageError(`--seed should be a whole number from 0 to ${MAX_SEED}, not '${written}'.`)
+  }
+  const edited = structuredClone(prompt)
+  let count = 0
+  for (const node of Object.values(edited)) {
+    for (const name of ['seed', 'noise_seed']) {
+      const value = node.inputs[name]
+      if (value === undefined || isLink(value)) continue
+      node.inputs[name] = integer(written)
+      count++
+    }
+  }
+  if (count === 0) throw new UsageError('--seed: no node of this prompt has a seed of its own.')
+  return edited
+}
+
+const MAX_SEED = 2n ** 64n - 1n
+
+interface Edit {
+  readonly nodeId: NodeId
+  readonly input: string
+  readonly text: string
+}
+
+/** Titles, ids and inputs may hold dots, so every dot before the sign is tried. */
+function parseEdit(edit: string, prompt: Prompt): Edit {
+  const equals = edit.indexOf('=')
+  if (equals < 0) throw new UsageError(`--set ${edit}: write it as node.input=value.`)
+  const target = edit.slice(0, equals)
+  const text = edit.slice(equals + 1)
+  let ambiguous: readonly NodeId[] = []
+  for (let dot = target.lastIndexOf('.'); dot > 0; dot = target.lastIndexOf('.', dot - 1)) {
+    const found = findNodes(prompt, target.slice(0, dot))
+    if (found.length === 1) return { nodeId: found[0]!, input: target.slice(dot + 1), text }
+    if (found.length > 1) ambiguous = found
+  }
+  if (ambiguous.length > 0) {
+    throw new UsageError(
+      `--set ${edit}: several nodes are called that; say which by its id: ${ambiguous.join(', ')}.`,
+    )
+  }
+  const names = Object.entries(prompt).map(([id, node]) => `${id} (${titleOf(node)})`)
+  throw new UsageError(`--set ${edit}: there is no such node. There are: ${names.join(', ')}.`)
+}
+
+/** A node by its id; otherwise those with this title; otherwise those of this class. */
+function findNodes(prompt: Prompt, name: string): NodeId[] {
+  if (Object.hasOwn(prompt, name)) return [name]
+  const wanted = name.toLowerCase()
+  const entries = Object.entries(prompt)
+  const isWanted = (text: unknown) => typeof text === 'string' && text.toLowerCase() === wanted
+  const titled = entries.filter(([, node]) => isWanted(node._meta?.title))
+  const chosen =
+    titled.length > 0 ? titled : entries.filter(([, node]) => isWanted(node.class_type))
+  return chosen.map(([id]) => id)
+}
+
+/** What a user calls a node. */
+export function titleOf(node: Prompt[string]): string {
+  const { title } = node._meta ?? {}
+  const name = [title, node.class_type].find((one) => typeof one === 'string')
+  // A line break or an escape sequence of a stranger's file would spoil the terminal.
+  return name?.replaceAll(/\p{Cc}+/gu, ' ') ?? 'a node without a class'
+}
+
+function valueFor(
+  edit: string,
+  input: string,
+  text: string,
+  definition: NodeDefinition | undefined,
+): JsonValue {
+  const refuse = (problem: string) => new UsageError(`--set ${edit}: ${problem}`)
+  if (definition === undefined) throw refuse('the agent does not know the class of this node.')
+  const specs = { ...definition.input.required, ...definition.input.optional }
+  const spec = Object.hasOwn(specs, input) ? specs[input] : undefined
+  if (spec === undefined) {
+    const names = Object.keys(specs)
+    const meant = closest(input, names)
+    const hint = meant === undefined ? `It has: ${names.join(', ')}.` : `Did you mean ${meant}?`
+    throw refuse(`${definition.display_name} has no input '${input}'. ${hint}`)
+  }
+  const value = typedValue(spec, text)
+  if (value === undefined) throw refuse(`${input} ${expectation(spec)}.`)
+  return value
+}
+
+/** The text as a value of the input's type; undefined when it is none. */
+function typedValue([type]: InputSpec, text: string): JsonValue | undefined {
+  if (typeof type !== 'string') return type.find((option) => String(option) === text)
+  switch (type) {
+    case 'INT':
+      return /^[+-]?\d+$/.test(text.trim()) ? integer(text.trim()) : undefined
+    case 'FLOAT': {
+      const value = Number(text)
+      return text.trim() === '' || !Number.isFinite(value) ? undefined : value
+    }
+    case 'BOOLEAN':
+      if (/^(true|yes|on|1)$/i.test(text)) return true
+      return /^(false|no|off|0)$/i.test(text) ? false : undefined
+    case 'STRING':
+    case 'COMBO':
+      return text
+    default:
+      return undefined
+  }
+}
+
+function integer(text: string): number | bigint {
+  const value = Number(text)
+  return Number.isSafeInteger(value) ? value : BigInt(text)
+}
+
+const MOST_OPTIONS_SHOWN = 30
+
+function expectation([type]: InputSpec): string {
+  if (typeof type !== 'string') {
+    const shown = type.slice(0, MOST_OPTIONS_SHOWN).join(', ')
+    const more =
+      type.length > MOST_OPTIONS_SHOWN ? `, and ${type.length - MOST_OPTIONS_SHOWN} more` : ''
+    return type.length === 0 ? 'has nothing to choose from' : `is one of: ${shown}${more}`
+  }
+  const named: { readonly [type: string]: string } = {
+    INT: 'is a whole number',
+    FLOAT: 'is a number',
+    BOOLEAN: 'is true or false',
+  }
+  return named[type] ?? `is a ${type} that comes from another node and cannot be typed`
+}

@@ -1,0 +1,51 @@
+/** Runs one prompt on an agent and shows it: what `run` and `demo` have in common. */
+import type { JobState } from '@comfymesh/protocol/job'
+import type { Prompt } from '@comfymesh/protocol/workflow'
+import { cancelJob, followJob, submitPrompt } from './agent-client.ts'
+import { type JobTrace, traceJob } from './job-trace.ts'
+import { complaintLines } from './problems.ts'
+import { createProgressDisplay } from './progress-display.ts'
+import { terminalAt } from './terminal.ts'
+
+export interface FinishedJob {
+  readonly state: JobState
+  readonly trace: JobTrace
+}
+
+/**
+ * Submits the prompt and follows it to its end, progress on standard error.
+ * The first Ctrl-C cancels the job, the second ends the program.
+ * @throws PromptRefused
+ */
+export async function runJob(url: string, prompt: Prompt): Promise<FinishedJob> {
+  const write = (text: string) => process.stderr.write(text)
+  const display = createProgressDisplay(prompt, terminalAt(process.stderr), write)
+  let id: string | undefined
+  let isCancelled = false
+  const cancel = () => {
+    if (id === undefined) return
+    cancelJob(url, id).catch((error: Error) => display.say(error.message))
+  }
+  const onInterrupt = () => {
+    process.off('SIGINT', onInterrupt)
+    display.say('Cancelling ... (Ctrl-C again to leave at once)')
+    isCancelled = true
+    cancel()
+  }
+  process.on('SIGINT', onInterrupt)
+  try {
+    const submitted = await submitPrompt(url, prompt)
+    id = submitted.id
+    if (isCancelled) cancel()
+    for (const line of complaintLines(submitted.skipped, prompt)) display.say(`Left out: ${line}`)
+    let trace: JobTrace = []
+    const state = await followJob(url, id, (current, event) => {
+      if (event !== undefined) trace = traceJob(trace, event)
+      display.update(current, event)
+    })
+    return { state, trace }
+  } finally {
+    process.off('SIGINT', onInterrupt)
+    display.close()
+  }
+}

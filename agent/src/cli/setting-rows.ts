@@ -1,0 +1,188 @@
+/**
+ * The settings of an agent, one row each: flag, environment variable, line of the settings
+ * file, what it means and what it may be. Where they come from and win is settings.ts.
+ */
+import { z } from 'zod'
+import { providerNames } from '../executors/native/sessions/settings.ts'
+
+export interface SettingRow<T = unknown> {
+  /** Name of the flag, without dashes; also the key in the settings file. */
+  readonly flag: string
+  readonly environment: string
+  /** What stands for the value in a help text, e.g. `<folder>`. */
+  readonly placeholder: string
+  readonly description: string
+  /** The default in words. */
+  readonly defaults: string
+  /** An example for the commented settings file. */
+  readonly example: string
+  /** May be given several times; in the environment separated as PATH is. */
+  readonly repeatable?: boolean
+  /** Relative paths in the value are made absolute against where it was written. */
+  readonly isPath?: boolean
+  /** Parses the text; its message says what is allowed. */
+  readonly schema: z.ZodType<T, string>
+}
+
+const wholeNumber = (min: number, max: number, message: string) =>
+  z
+    .string()
+    .regex(/^\d+$/, message)
+    .transform(Number)
+    .refine((value) => value >= min && value <= max, message)
+
+export const logLevels = ['debug', 'info', 'warn', 'error', 'silent'] as const
+
+const UNIT_BYTES: { readonly [unit: string]: number } = { K: 2 ** 10, M: 2 ** 20, G: 2 ** 30 }
+
+/** `8GB`, `6.5 GiB`, `6000MB`; a GB of device memory is 2^30 bytes, as on the card's box. */
+const memorySize = z
+  .string()
+  .regex(
+    /^\s*\d+(\.\d+)?\s*[KMG](i?B)?\s*$/i,
+    'should be a size with its unit, such as 8GB or 6000MB',
+  )
+  .transform((text) => {
+    const unit = /[KMG]/i.exec(text)![0].toUpperCase()
+    return Math.round(Number.parseFloat(text) * UNIT_BYTES[unit]!)
+  })
+
+const path = z.string().min(1, 'should be a path')
+
+export const settingRows = {
+  dataDir: {
+    flag: 'data-dir',
+    environment: 'COMFYMESH_DATA_DIR',
+    placeholder: '<folder>',
+    description: "Where the agent's database, caches, pictures and settings file lie",
+    defaults: "the platform's folder for application data",
+    example: '',
+    isPath: true,
+    schema: path,
+  },
+  port: {
+    flag: 'port',
+    environment: 'COMFYMESH_PORT',
+    placeholder: '<number>',
+    description: 'Port of the HTTP server; 0 takes any free one',
+    defaults: '8288',
+    example: '8288',
+    schema: wholeNumber(0, 65535, 'should be a port from 0 to 65535'),
+  },
+  host: {
+    flag: 'host',
+    environment: 'COMFYMESH_HOST',
+    placeholder: '<address>',
+    description: 'Address to listen on; 0.0.0.0 opens the agent to the whole network',
+    defaults: '127.0.0.1',
+    example: '127.0.0.1',
+    schema: z.string().regex(/^[\w.:-]+$/, 'should be an address such as 127.0.0.1 or 0.0.0.0'),
+  },
+  models: {
+    flag: 'models',
+    environment: 'COMFYMESH_MODELS',
+    placeholder: '<folder>',
+    description: 'A ComfyUI `models` folder, or a whole ComfyUI folder (then its input and output)',
+    defaults: '`models` in the data folder, which is always searched too',
+    example: '[~/ComfyUI]',
+    repeatable: true,
+    isPath: true,
+    schema: path,
+  },
+  extraModelPaths: {
+    flag: 'extra-model-paths',
+    environment: 'COMFYMESH_EXTRA_MODEL_PATHS',
+    placeholder: '<yaml>',
+    description: "A file in the format of ComfyUI's extra_model_paths.yaml",
+    defaults:
+      'extra_model_paths.yaml in the data folder or in the ComfyUI folder, where there is one',
+    example: '[~/ComfyUI/extra_model_paths.yaml]',
+    repeatable: true,
+    isPath: true,
+    schema: path,
+  },
+  inputDir: {
+    flag: 'input-dir',
+    environment: 'COMFYMESH_INPUT_DIR',
+    placeholder: '<folder>',
+    description: 'Where LoadImage finds pictures',
+    defaults: '`input` in the ComfyUI or data folder',
+    example: '~/Pictures/input',
+    isPath: true,
+    schema: path,
+  },
+  outputDir: {
+    flag: 'output-dir',
+    environment: 'COMFYMESH_OUTPUT_DIR',
+    placeholder: '<folder>',
+    description: 'Where SaveImage puts pictures',
+    defaults: '`output` in the ComfyUI or data folder',
+    example: '~/Pictures/comfymesh',
+    isPath: true,
+    schema: path,
+  },
+  name: {
+    flag: 'name',
+    environment: 'COMFYMESH_NAME',
+    placeholder: '<name>',
+    description: 'How other machines call this one',
+    defaults: "the machine's host name",
+    example: 'studio-pc',
+    schema: z
+      .string()
+      .trim()
+      .min(1, 'should not be empty')
+      .max(64, 'should have at most 64 characters'),
+  },
+  threads: {
+    flag: 'threads',
+    environment: 'COMFYMESH_THREADS',
+    placeholder: '<number>',
+    description: 'CPU threads that a model may use',
+    defaults: 'as many as the machine has cores',
+    example: '4',
+    schema: wholeNumber(1, 1024, 'should be a number from 1 to 1024'),
+  },
+  vram: {
+    flag: 'vram',
+    environment: 'COMFYMESH_VRAM',
+    placeholder: '<size>',
+    description: 'Device memory that comfymesh may use, such as 8GB or 6000MB',
+    defaults: 'all of it',
+    example: '8GB',
+    schema: memorySize,
+  },
+  provider: {
+    flag: 'provider',
+    environment: 'COMFYMESH_PROVIDER',
+    placeholder: '<name>',
+    description: `What computes, instead of the best that works: ${providerNames.join(', ')}`,
+    defaults: 'the best that works',
+    example: 'cpu',
+    schema: z
+      .string()
+      .transform((text) => text.toLowerCase())
+      .pipe(z.enum(providerNames, `should be one of ${providerNames.join(', ')}`)),
+  },
+  logLevel: {
+    flag: 'log-level',
+    environment: 'COMFYMESH_LOG_LEVEL',
+    placeholder: '<level>',
+    description: `How much is logged: ${logLevels.join(', ')}`,
+    defaults: 'info',
+    example: 'info',
+    schema: z.enum(logLevels, `should be one of ${logLevels.join(', ')}`) as z.ZodType<
+      (typeof logLevels)[number],
+      string
+    >,
+  },
+} as const satisfies { readonly [key: string]: SettingRow }
+
+export type SettingKey = keyof typeof settingRows
+
+/** A parsed value of each setting that somebody gave; repeatable ones as lists. */
+export type GivenSettings = {
+  -readonly [K in SettingKey]?: (typeof settingRows)[K] extends { readonly repeatable: true }
+    ? readonly z.output<(typeof settingRows)[K]['schema']>[]
+    : z.output<(typeof settingRows)[K]['schema']>
+}

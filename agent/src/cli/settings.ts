@@ -1,0 +1,202 @@
+/**
+ * Finds the settings of an agent: defaults, overridden by the settings file in the data folder,
+ * by the environment, by flags. Parsed once here; everybody else trusts the types.
+ */
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { hostname } from 'node:os'
+import { delimiter, join } from 'node:path'
+import { MeshError } from '@comfymesh/protocol/errors'
+import envPaths from 'env-paths'
+import { parse } from 'yaml'
+import type { AgentSettings } from '../agent.ts'
+import { makeFolder } from '../base/make-folder.ts'
+import type { FolderSettings } from '../models/folders.ts'
+import {
+  joinModelPaths,
+  modelPathsBelow,
+  modelRoot,
+  readExtraModelPaths,
+  shippedModels,
+  userPath,
+} from '../models/model-paths.ts'
+import {
+  type GivenSettings,
+  type SettingKey,
+  type SettingRow,
+  settingRows,
+} from './setting-rows.ts'
+
+export const SETTINGS_FILE = 'comfymesh.yaml'
+
+const DEFAULT_PORT = 8288
+
+/** Values as text, before anything is known about them. */
+export type RawSettings = { readonly [K in SettingKey]?: string | readonly string[] }
+
+/** Where settings may come from; all of it is passed in, so that tests can say it. */
+export interface SettingSources {
+  readonly flags?: RawSettings
+  readonly environment?: { readonly [name: string]: string | undefined }
+  /** Relative paths of flags and environment are relative to this folder. */
+  readonly workingDir?: string
+  /** Used where nobody names a data folder. */
+  readonly defaultDataDir?: string
+}
+
+const keys = Object.keys(settingRows) as SettingKey[]
+
+/**
+ * The settings of the agent of this user on this machine.
+ * @throws MeshError `invalid_settings` naming the flag, variable or line and what it may be.
+ */
+export function loadSettings(sources: SettingSources = {}): AgentSettings {
+  const workingDir = sources.workingDir ?? process.cwd()
+  const environment = fromEnvironment(sources.environment ?? process.env, workingDir)
+  const flags = parseLayer(sources.flags ?? {}, (row) => `--${row.flag}`, workingDir)
+  const dataDir =
+    flags.dataDir ??
+    environment.dataDir ??
+    sources.defaultDataDir ??
+    envPaths('comfymesh', { suffix: '' }).data
+  const file = fromFile(join(dataDir, SETTINGS_FILE), dataDir)
+  return complete({ ...file, ...environment, ...flags }, dataDir)
+}
+
+function complete(given: GivenSettings, dataDir: string): AgentSettings {
+  return {
+    name: given.name ?? hostname(),
+    dataDir,
+    host: given.host ?? '127.0.0.1',
+    port: given.port ?? DEFAULT_PORT,
+    folders: foldersFor(given, dataDir),
+    ...(given.threads !== undefined && { threads: given.threads }),
+    ...(given.vram !== undefined && { vramBytes: given.vram }),
+    ...(given.provider !== undefined && { provider: given.provider }),
+    ...(given.logLevel !== undefined && { logLevel: given.logLevel }),
+  }
+}
+
+/** The user's folders first, then the data folder's, then extra paths, then what ships with us. */
+function foldersFor(given: GivenSettings, dataDir: string): FolderSettings {
+  const roots = (given.models ?? []).map(modelRoot)
+  const comfyui = roots.find((root) => root.comfyui !== undefined)?.comfyui
+  const lookedFor = [dataDir, ...(comfyui === undefined ? [] : [comfyui])]
+    .map((folder) => join(folder, 'extra_model_paths.yaml'))
+    .filter((file) => existsSync(file))
+  const extras = (given.extraModelPaths ?? lookedFor).map((file) => readExtraModelPaths(file))
+  return {
+    models: joinModelPaths(
+      ...extras.map((extra) => extra.first),
+      ...roots.map((root) => modelPathsBelow(root.models)),
+      modelPathsBelow(join(dataDir, 'models')),
+      ...extras.map((extra) => extra.last),
+      modelPathsBelow(shippedModels),
+    ),
+    input: given.inputDir ?? join(comfyui ?? dataDir, 'input'),
+    output: given.outputDir ?? join(comfyui ?? dataDir, 'output'),
+    // Never ComfyUI's own: a temp folder is emptied at every start.
+    temp: join(dataDir, 'temp'),
+  }
+}
+
+function fromEnvironment(
+  environment: { readonly [name: string]: string | undefined },
+  workingDir: string,
+): GivenSettings {
+  const raw: { [K in SettingKey]?: string | string[] } = {}
+  for (const key of keys) {
+    const row: SettingRow = settingRows[key]
+    const text = environment[row.environment]
+    if (text === undefined || text === '') continue
+    raw[key] = row.repeatable ? text.split(delimiter).filter((part) => part !== '') : text
+  }
+  return parseLayer(raw, (row) => row.environment, workingDir)
+}
+
+function fromFile(file: string, dataDir: string): GivenSettings {
+  if (!existsSync(file)) return {}
+  const content = readYaml(file)
+  const raw: { [K in SettingKey]?: string | string[] } = {}
+  for (const [name, value] of Object.entries(content)) {
+    const key = keys.find((one) => settingRows[one].flag === name && one !== 'dataDir')
+    if (key === undefined) {
+      const known = keys.filter((one) => one !== 'dataDir').map((one) => settingRows[one].flag)
+      throw new MeshError(
+        'invalid_settings',
+        `${file}: there is no setting \`${name}\`. There are: ${known.join(', ')}.`,
+      )
+    }
+    if (value !== null) raw[key] = Array.isArray(value) ? value.map(String) : String(value)
+  }
+  return parseLayer(raw, (row) => `${file}: \`${row.flag}\``, dataDir)
+}
+
+function readYaml(file: string): { [name: string]: unknown } {
+  let content: unknown
+  try {
+    content = parse(readFileSync(file, 'utf8'))
+  } catch (error) {
+    throw new MeshError(
+      'invalid_settings',
+      `${file} is not valid YAML: ${(error as Error).message}`,
+    )
+  }
+  if (content === null) return {}
+  if (typeof content !== 'object' || Array.isArray(content)) {
+    throw new MeshError('invalid_settings', `${file} should hold lines such as \`port: 8288\`.`)
+  }
+  return content as { [name: string]: unknown }
+}
+
+/** Parses one source's texts; `nameOf` says how that source calls a setting. */
+function parseLayer(
+  raw: RawSettings,
+  nameOf: (row: SettingRow) => string,
+  relativeTo: string,
+): GivenSettings {
+  const given: { [key: string]: unknown } = {}
+  for (const key of keys) {
+    const value = raw[key]
+    if (value === undefined) continue
+    const row: SettingRow = settingRows[key]
+    const texts = typeof value === 'string' ? [value] : value
+    if (!row.repeatable && texts.length !== 1) {
+      throw new MeshError('invalid_settings', `${nameOf(row)} takes one value.`)
+    }
+    const parsed = texts.map((text) => parseOne(row, text, nameOf(row), relativeTo))
+    given[key] = row.repeatable ? parsed : parsed[0]
+  }
+  return given
+}
+
+function parseOne(row: SettingRow, text: string, name: string, relativeTo: string): unknown {
+  const result = row.schema.safeParse(text)
+  if (!result.success) {
+    const problem = result.error.issues[0]?.message ?? 'is not acceptable'
+    throw new MeshError('invalid_settings', `${name} ${problem}, not '${text}'.`)
+  }
+  return row.isPath ? userPath(result.data as string, relativeTo) : result.data
+}
+
+/** The settings file as a new data folder gets it: every setting, explained and commented out. */
+export function settingsTemplate(): string {
+  const rows: SettingRow[] = keys.filter((key) => key !== 'dataDir').map((key) => settingRows[key])
+  const blocks = rows.map(
+    (row) => `# ${row.description}.\n# Default: ${row.defaults}.\n#${row.flag}: ${row.example}\n`,
+  )
+  return [
+    '# Settings of comfymesh. Environment variables (COMFYMESH_PORT, ...) and flags\n' +
+      '# (--port, ...) win over this file. Relative paths are relative to this folder.\n',
+    ...blocks,
+  ].join('\n')
+}
+
+/** Puts the commented settings file where there is none; an unwritable folder is doctor's business. */
+export function offerSettingsFile(dataDir: string): void {
+  try {
+    makeFolder(dataDir)
+    writeFileSync(join(dataDir, SETTINGS_FILE), settingsTemplate(), { flag: 'wx' })
+  } catch {
+    // It exists already, or the agent will say soon that it cannot write here.
+  }
+}

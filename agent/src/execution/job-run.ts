@@ -1,0 +1,151 @@
+/** One job from its place at the head of the queue to its end. */
+import { randomUUID } from 'node:crypto'
+import { MeshError } from '@comfymesh/protocol/errors'
+import { type JsonObject, type JsonValue, parseJson, stringifyJson } from '@comfymesh/protocol/json'
+import type { Placement, PlannedStage } from '@comfymesh/protocol/plan'
+import { isLink, type NodeId } from '@comfymesh/protocol/workflow'
+import type { Executor } from '../executors/executor.ts'
+import { executionOrder, type Graph, usedInputs } from '../planning/graph.ts'
+import { definitionsOf, type PeerOffer } from '../planning/place.ts'
+import { planJob } from '../planning/plan.ts'
+import { signaturesOf } from '../planning/signature.ts'
+import type { KnownResults } from './known-results.ts'
+import type { LiveJob } from './live-job.ts'
+import type { PictureFiles } from './picture-files.ts'
+import type { StageClient } from './stage-client.ts'
+import { announceCached, type CachedNodes, createStageRecorder } from './stage-recorder.ts'
+
+export interface JobRunModules {
+  readonly offers: () => Promise<readonly PeerOffer[]>
+  readonly executor: Pick<Executor, 'fingerprint'>
+  readonly client: StageClient
+  readonly pictures: Pick<PictureFiles, 'save' | 'exist'>
+  readonly results: KnownResults
+  readonly now: () => number
+}
+
+/** The reason of an abort when the agent stops: the job stays as it is and goes on after a restart. */
+export const AGENT_STOPS = Symbol('agent stops')
+
+/** Once more after a failure that another attempt may not meet; then the reason is the job's. */
+const MAX_ATTEMPTS = 2
+
+/** Runs a job and records how it ended. Never throws: every end is an event. */
+export async function runJob(
+  job: LiveJob,
+  signal: AbortSignal,
+  modules: JobRunModules,
+): Promise<void> {
+  await job.record({ type: 'started' })
+  try {
+    await runWithRetry(job, signal, modules)
+    await job.record({ type: 'completed' })
+  } catch (thrown) {
+    if (signal.reason === AGENT_STOPS) return
+    await job.record(endOf(job, MeshError.from(thrown), signal.aborted))
+  }
+}
+
+async function runWithRetry(job: LiveJob, signal: AbortSignal, modules: JobRunModules) {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await runOnce(job, signal, modules)
+    } catch (thrown) {
+      const error = MeshError.from(thrown)
+      if (signal.aborted || !error.retryable || attempt === MAX_ATTEMPTS) throw error
+      await job.record({ type: 'retried', error: plainReport(error) })
+    }
+  }
+}
+
+async function runOnce(job: LiveJob, signal: AbortSignal, modules: JobRunModules): Promise<void> {
+  const { prompt, outputs } = job.state.request
+  const peers = await modules.offers()
+  const definitions = definitionsOf(peers)
+  const graph: Graph = { prompt, definitions }
+  const order = executionOrder(graph, outputs)
+  const fingerprints = await fingerprintsOf(graph, order, modules.executor)
+  const signatures = signaturesOf(graph, order, fingerprints)
+  modules.results.keepOnly(signatures.values())
+  const known = await modules.results.recall(outputs, signatures)
+  const wanted = outputs.filter((id) => !known.has(id))
+  const plan = planJob({ graph, outputs: wanted, signatures, peers })
+  await job.record({ type: 'planned', plan })
+  const planned = new Set(plan.stages.flatMap(({ nodes }) => nodes.map(({ id }) => id)))
+  const cachedIds = order.filter((id) => !planned.has(id))
+  const cached = { nodeIds: cachedIds, outputs: Object.fromEntries(known) }
+  if (plan.stages.length === 0) await announceCached(job, cached)
+  for (const stage of plan.stages) {
+    const placement = plan.placements.find(({ stageId }) => stageId === stage.id)!
+    await runStage({ job, stage, placement, cached, signal }, modules)
+  }
+}
+
+interface StageRun {
+  readonly job: LiveJob
+  readonly stage: PlannedStage
+  readonly placement: Placement
+  readonly cached: CachedNodes
+  readonly signal: AbortSignal
+}
+
+async function runStage(run: StageRun, modules: JobRunModules): Promise<void> {
+  const { job, stage, placement, cached, signal } = run
+  const { peerId } = placement
+  const startedAtMs = modules.now()
+  // A stage whose results cannot be kept need not go on.
+  const failing = new AbortController()
+  const recorder = createStageRecorder(
+    { job, stage, peerId, cached, onFailure: () => failing.abort() },
+    modules,
+  )
+  const { id, nodes } = stage
+  try {
+    const result = await modules.client.run(
+      peerId,
+      { id, nodes, jobId: job.state.request.id },
+      { signal: AbortSignal.any([signal, failing.signal]), report: recorder.report },
+    )
+    await recorder.settled()
+    const elapsedMs = modules.now() - startedAtMs
+    await job.record({ type: 'stage-finished', stageId: id, peerId, elapsedMs, ...result })
+  } catch (error) {
+    // Its own failure to record is the true reason when that is what stopped the stage.
+    await recorder.settled()
+    throw error
+  }
+}
+
+/** What else than its inputs decides a node's result; unknown means: run it always. */
+async function fingerprintsOf(
+  graph: Graph,
+  order: readonly NodeId[],
+  executor: Pick<Executor, 'fingerprint'>,
+): Promise<Map<NodeId, string>> {
+  const fingerprints = new Map<NodeId, string>()
+  for (const id of order) {
+    const constants = usedInputs(graph, id).filter(([, value]) => !isLink(value))
+    const { class_type } = graph.prompt[id]!
+    const fingerprint = await executor
+      .fingerprint(class_type, Object.fromEntries<JsonValue>(constants))
+      .catch(() => randomUUID())
+    if (fingerprint !== undefined) fingerprints.set(id, fingerprint)
+  }
+  return fingerprints
+}
+
+/** The last event of a job that did not complete. */
+function endOf(job: LiveJob, error: MeshError, wasCancelled: boolean) {
+  const running = job.state.nodes.find(({ status }) => status === 'running')?.nodeId
+  const told = error.details.nodeId
+  const nodeId = typeof told === 'string' ? told : running
+  const node = nodeId === undefined ? {} : { nodeId }
+  if (wasCancelled || error.code === 'interrupted') return { type: 'interrupted', ...node } as const
+  return { type: 'failed', error: plainReport(error), ...node } as const
+}
+
+/** Details as they can be written down: what is no JSON is left out. */
+function plainReport(error: MeshError) {
+  const { code, message } = error
+  return { code, message, details: parseJson(stringifyJson(error.details)) as JsonObject }
+}

@@ -1,0 +1,131 @@
+/**
+ * Turns what a stage reports into the events of its job, one after the other:
+ * pictures are saved before their node counts as finished.
+ */
+import type { JsonObject } from '@comfymesh/protocol/json'
+import type { PlannedStage } from '@comfymesh/protocol/plan'
+import type { NodeId } from '@comfymesh/protocol/workflow'
+import type { StageEvent } from '../executors/executor.ts'
+import type { KnownResults } from './known-results.ts'
+import type { LiveJob } from './live-job.ts'
+import type { PictureFiles } from './picture-files.ts'
+import { createProgressThrottle } from './progress-throttle.ts'
+
+/** Nodes that need not run, and what the output nodes among them show. */
+export interface CachedNodes {
+  readonly nodeIds: NodeId[]
+  readonly outputs: Record<NodeId, JsonObject>
+}
+
+export interface StageRecorderOptions {
+  readonly job: LiveJob
+  readonly stage: PlannedStage
+  readonly peerId: string
+  /** What was known before the stage began; announced with what its executor knows. */
+  readonly cached: CachedNodes
+  readonly onFailure: () => void
+}
+
+export interface StageRecorderModules {
+  readonly pictures: Pick<PictureFiles, 'save' | 'exist'>
+  readonly results: Pick<KnownResults, 'remember'>
+  readonly now: () => number
+}
+
+export interface StageRecorder {
+  readonly report: (event: StageEvent) => void
+  /** When everything reported so far is recorded. @throws what the recording failed with. */
+  settled(): Promise<void>
+}
+
+type Finished = Extract<StageEvent, { type: 'node-finished' }>
+
+export function createStageRecorder(
+  options: StageRecorderOptions,
+  modules: StageRecorderModules,
+): StageRecorder {
+  const { job, peerId } = options
+  const isDue = createProgressThrottle(modules.now)
+  /** ComfyUI announces all cached nodes at once, before the first that runs. */
+  let prelude: CachedNodes | undefined = {
+    nodeIds: [...options.cached.nodeIds],
+    outputs: { ...options.cached.outputs },
+  }
+  let tail: Promise<void> = Promise.resolve()
+
+  async function endPrelude(): Promise<void> {
+    if (prelude === undefined) return
+    const cached = prelude
+    prelude = undefined
+    await announceCached(job, cached)
+  }
+
+  async function recordOne(event: StageEvent): Promise<void> {
+    if (prelude !== undefined && event.type === 'node-finished' && event.cached) {
+      const output = await outputOf(event)
+      prelude.nodeIds.push(event.nodeId)
+      if (output !== undefined) prelude.outputs[event.nodeId] = output
+      return
+    }
+    await endPrelude()
+    switch (event.type) {
+      case 'node-started':
+        return job.record({ type: 'node-started', nodeId: event.nodeId, peerId })
+      case 'node-progress': {
+        const { nodeId, value, max, preview } = event
+        return job.record({ type: 'node-progress', nodeId, value, max }, preview)
+      }
+      case 'node-finished':
+        return recordFinished(event)
+    }
+  }
+
+  async function recordFinished(event: Finished): Promise<void> {
+    const { nodeId, cached, elapsedMs } = event
+    const output = await outputOf(event)
+    const shown = output === undefined ? {} : { output }
+    await job.record({ type: 'node-finished', nodeId, cached, elapsedMs, ...shown })
+  }
+
+  /** What the node shows, its pictures saved, known from now on. */
+  async function outputOf(event: Finished): Promise<JsonObject | undefined> {
+    if (event.pictures === undefined && event.ui === undefined) return undefined
+    const output = await savedOutput(event)
+    const signature = options.stage.nodes.find(({ id }) => id === event.nodeId)?.signature
+    if (signature !== undefined) modules.results.remember(signature, output)
+    return output
+  }
+
+  /** An earlier attempt may have saved the pictures already. */
+  async function savedOutput(event: Finished): Promise<JsonObject> {
+    if (event.pictures === undefined) return { ...event.ui }
+    const { outputs } = job.state
+    // A node may well be called `constructor`.
+    const before = Object.hasOwn(outputs, event.nodeId) ? outputs[event.nodeId] : undefined
+    if (before !== undefined && (await modules.pictures.exist(before))) return before
+    const images = await modules.pictures.save(event.pictures, job.state.request)
+    return { ...event.ui, images: images.map((image) => ({ ...image })) }
+  }
+
+  return {
+    report: (event) => {
+      if (event.type === 'node-progress' && !isDue(event)) return
+      tail = tail.then(() => recordOne(event))
+      tail.catch(options.onFailure)
+    },
+    settled: async () => {
+      await tail
+      await endPrelude()
+    },
+  }
+}
+
+/** Once a job; what another attempt finds cached is the work of the one before it. */
+export async function announceCached(job: LiveJob, cached: CachedNodes): Promise<void> {
+  if (job.state.cached === undefined) return job.record({ type: 'nodes-cached', ...cached })
+  const started = new Set(job.state.nodes.map(({ nodeId }) => nodeId))
+  for (const [nodeId, output] of Object.entries(cached.outputs)) {
+    if (started.has(nodeId)) continue
+    await job.record({ type: 'node-finished', nodeId, cached: true, elapsedMs: 0, output })
+  }
+}

@@ -1,0 +1,88 @@
+/** Files that appear whole or not at all, and never in place of another. */
+import { randomUUID } from 'node:crypto'
+import { link, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+
+/** Half-written files are called so. */
+const PARTIAL = /^\.comfymesh-[0-9a-f-]{36}\.part$/
+
+/** No file takes so long to write: another agent may be writing to the same folder now. */
+const ABANDONED_AFTER_MS = 60 * 60 * 1000
+
+/**
+ * Writes `bytes` to `path` unless something is there already.
+ * Between the two nothing is visible under that name: the bytes are written and
+ * synced under another one in the same folder first.
+ * @returns false when `path` was taken.
+ */
+export async function writeNewFile(path: string, bytes: Uint8Array): Promise<boolean> {
+  // Asked first: who looks for a free name among hundreds need not write the bytes for each.
+  if (await exists(path)) return false
+  const partial = await writePartial(path, bytes)
+  try {
+    return await publishNew(partial, path)
+  } finally {
+    await rm(partial, { force: true })
+  }
+}
+
+/** As `writeNewFile`, but takes the place of what was there. */
+export async function replaceFile(path: string, bytes: Uint8Array): Promise<void> {
+  const partial = await writePartial(path, bytes)
+  try {
+    await rename(partial, path)
+  } finally {
+    await rm(partial, { force: true })
+  }
+}
+
+/** Removes what crashes left half-written anywhere below a folder, an hour ago or longer. */
+export async function removePartialFiles(folder: string): Promise<void> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => [])
+  for (const entry of entries) {
+    if (!entry.isFile() || !PARTIAL.test(entry.name)) continue
+    const path = join(entry.parentPath, entry.name)
+    const { mtimeMs } = await stat(path)
+    if (mtimeMs < Date.now() - ABANDONED_AFTER_MS) await rm(path, { force: true })
+  }
+}
+
+async function writePartial(path: string, bytes: Uint8Array): Promise<string> {
+  const folder = dirname(path)
+  await mkdir(folder, { recursive: true })
+  const partial = join(folder, `.comfymesh-${randomUUID()}.part`)
+  const file = await open(partial, 'wx')
+  try {
+    await file.writeFile(bytes)
+    await file.sync()
+    return partial
+  } catch (error) {
+    await file.close()
+    await rm(partial, { force: true })
+    throw error
+  } finally {
+    await file.close().catch(() => {})
+  }
+}
+
+/** A hard link fails where a name is taken; a rename would replace it. */
+async function publishNew(partial: string, path: string): Promise<boolean> {
+  try {
+    await link(partial, path)
+    return true
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'EEXIST') return false
+    // FAT and some network drives have no hard links; there the check and the rename are two steps.
+    if (await exists(path)) return false
+    await rename(partial, path)
+    return true
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  )
+}

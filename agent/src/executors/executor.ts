@@ -1,0 +1,116 @@
+/**
+ * What every executor offers, and the words it speaks with the floors above.
+ * How stages are planned and where they run is no business of this folder.
+ */
+import type { JsonObject, JsonValue } from '@comfymesh/protocol/json'
+import type { NodeDefinitions, NodeId } from '@comfymesh/protocol/workflow'
+
+/** A node of a stage, after validation: inputs are coerced, links name nodes of the stage. */
+export interface StageNode {
+  readonly id: NodeId
+  readonly classType: string
+  readonly inputs: { readonly [name: string]: JsonValue }
+  /** Hash of the node's class, inputs and ancestors; equal signatures give equal outputs. */
+  readonly signature: string
+}
+
+/** Nodes that run together on one machine. */
+export interface Stage {
+  /** Idempotency key: the same work has the same id on every peer. */
+  readonly id: string
+  readonly jobId: string
+  /** In an order in which every node follows those it depends on. */
+  readonly nodes: readonly StageNode[]
+}
+
+/** An encoded picture that a node hands out: a result to save, or a preview. */
+export interface Picture {
+  readonly bytes: Uint8Array
+  readonly mediaType: 'image/png' | 'image/jpeg'
+  readonly width: number
+  readonly height: number
+}
+
+/**
+ * A picture that belongs in a folder of the submitting peer, which names and
+ * writes the file and adds the prompt and workflow to it.
+ */
+export interface SavedPicture extends Picture {
+  readonly folder: 'output' | 'temp'
+  /** As the user gave it; may hold subfolders and %tokens%. */
+  readonly filenamePrefix: string
+  /** Position in its batch, for %batch_num%. */
+  readonly batchIndex: number
+}
+
+export type StageEvent =
+  | { readonly type: 'node-started'; readonly nodeId: NodeId }
+  | {
+      readonly type: 'node-progress'
+      readonly nodeId: NodeId
+      readonly value: number
+      readonly max: number
+      readonly preview?: Picture
+    }
+  | {
+      readonly type: 'node-finished'
+      readonly nodeId: NodeId
+      /** True when the outputs came from the executor's cache. */
+      readonly cached: boolean
+      readonly elapsedMs: number
+      readonly pictures?: readonly SavedPicture[]
+      /** What the node shows besides pictures, e.g. `{ text: ['7'] }`. */
+      readonly ui?: JsonObject
+    }
+
+export interface StageResult {
+  /** What computed: 'cpu', 'cuda', ...; absent when no model ran. */
+  readonly provider?: string
+  /** Bare time inside the model sessions; the rest of the stage is overhead. */
+  readonly sessionMs: number
+}
+
+export interface StageEstimate {
+  /** Device memory the stage needs at its peak, in bytes. */
+  readonly memoryBytes: number
+}
+
+export interface InputValidation {
+  /** The inputs that are judged; their range and their dropdown are not checked besides. */
+  readonly inputs: readonly string[]
+  /**
+   * @param constants the node's inputs that are no links.
+   * @returns the complaint, e.g. 'Invalid image file: nope.png'; undefined when all is fine.
+   */
+  check(constants: JsonObject): Promise<string | undefined>
+}
+
+export interface RunOptions {
+  /** Aborting stops the stage between two steps, or kills it hard if it does not yield. */
+  readonly signal: AbortSignal
+  readonly report: (event: StageEvent) => void
+}
+
+/** Runs the nodes of stages. Every implementation passes the suite in test/executors/. */
+export interface Executor {
+  readonly name: string
+  start(): Promise<void>
+  stop(): Promise<void>
+  /** The nodes it can run, with the model and file lists of this moment filled in. */
+  definitions(): Promise<NodeDefinitions>
+  /**
+   * A string that changes whenever the node's result may change though its
+   * inputs do not (ComfyUI's IS_CHANGED), e.g. the hash of the file it reads.
+   * `inputs` holds constants only; undefined when there is nothing to add.
+   */
+  fingerprint(classType: string, inputs: JsonObject): Promise<string | undefined>
+  /** ComfyUI's VALIDATE_INPUTS: the inputs of a class that its own code judges, if any. */
+  validation(classType: string): InputValidation | undefined
+  estimate(stage: Stage): Promise<StageEstimate>
+  /**
+   * Runs the stage to its end.
+   * @throws MeshError `node_failed` with details `{ nodeId, classType }`, `interrupted`,
+   *   `runner_died`, `out_of_memory`, `not_found`, `unsupported_model`, `malformed_file`.
+   */
+  run(stage: Stage, options: RunOptions): Promise<StageResult>
+}

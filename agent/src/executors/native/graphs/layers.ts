@@ -1,0 +1,145 @@
+/**
+ * The layers that the networks are made of, by their names in the checkpoint.
+ * Pictures are [batch, channels, height, width], tokens [batch * tokens, channels].
+ */
+import { MeshError } from '@comfymesh/protocol/errors'
+import type { Checkpoint } from '../../../models/family.ts'
+import { GraphBuilder, type Value } from '../onnx/graph-builder.ts'
+import {
+  add,
+  type ConvolutionOptions,
+  cast,
+  convolution,
+  gemm,
+  multiply,
+  reshape,
+  transpose,
+} from '../onnx/operators.ts'
+import type { BuildOptions, Dialect, NetworkGraph, Port } from './network-graph.ts'
+import { driveRoot } from './weight-files.ts'
+import { addConvolutionBranch, addLinearBranch } from './weight-patches.ts'
+import { openWeights, type Weights } from './weights.ts'
+
+/** A network under construction. */
+export interface Network {
+  readonly graph: GraphBuilder
+  readonly weights: Weights
+  readonly dialect: Dialect
+  /** What activations are computed in. */
+  readonly type: 'float32' | 'float16'
+  /** A float32 input, cast to the computing type. */
+  input(name: string, shape: readonly number[]): Value
+  /** A constant in the computing type. */
+  constant(values: readonly number[], shape?: readonly number[]): Value
+}
+
+/** Builds a network: `build` adds inputs and layers and returns the outputs by name. */
+export function buildNetwork(
+  name: string,
+  checkpoint: Checkpoint,
+  { dialect, loras = [], weightsFolder = driveRoot(checkpoint.file.path) }: BuildOptions,
+  build: (network: Network) => { readonly [output: string]: Value },
+): NetworkGraph {
+  const graph = new GraphBuilder(name)
+  const type = dialect.compute === 'f16' ? 'float16' : 'float32'
+  const strengths =
+    loras.length > 0 ? graph.input('lora_strengths', 'float32', [loras.length]) : undefined
+  const { file } = checkpoint
+  const outputs = build({
+    graph,
+    weights: openWeights(graph, { file, loras, strengths, type, weightsFolder }),
+    dialect,
+    type,
+    input: (input, shape) => cast(graph, graph.input(input, 'float32', shape), type),
+    constant: (values, shape) => cast(graph, graph.floats(values, shape), type),
+  })
+  for (const [output, value] of Object.entries(outputs)) {
+    graph.output(output, cast(graph, value, 'float32'))
+  }
+  return {
+    model: graph.encode(),
+    weightsFolder,
+    inputs: graph.inputs as readonly Port[],
+    outputs: graph.outputs as readonly Port[],
+  }
+}
+
+/** A linear layer on tokens; the bias is optional in the file. */
+export function linear({ graph, weights }: Network, x: Value, name: string): Value {
+  const { weight, branches } = weights.layer(`${name}.weight`, ([out = 0, into = 0]) => [out, into])
+  const bias = weights.has(`${name}.bias`) ? weights.tensor(`${name}.bias`) : undefined
+  const y = gemm(graph, x, weight, bias)
+  return branches.reduce((sum, branch) => addLinearBranch(graph, sum, x, branch), y)
+}
+
+/** A convolution; without `padding` as much on all sides as keeps the size at stride 1. */
+export function convolve(
+  { graph, weights }: Network,
+  x: Value,
+  name: string,
+  { stride = 1, padding }: ConvolutionOptions = {},
+): Value {
+  const { weight, branches } = weights.layer(
+    `${name}.weight`,
+    ([out = 0, into = 0, height = 1, width = 1]) => [out, into, height, width],
+  )
+  const [, , height, width] = weight.shape as [number, number, number, number]
+  const [above, left] = [height >> 1, width >> 1]
+  const options = { stride, padding: padding ?? ([above, left, above, left] as const) }
+  const y = convolution(graph, x, weight, weights.tensor(`${name}.bias`), options)
+  return branches.reduce(
+    (sum, branch) => addConvolutionBranch(graph, sum, x, weight.shape, options, branch),
+    y,
+  )
+}
+
+/** Stable Diffusion normalizes pictures in this many groups of channels everywhere. */
+const GROUPS = 32
+
+/**
+ * Group norm, spelled with InstanceNormalization, which every provider has.
+ * @throws MeshError `unsupported_model` where the channels do not divide into 32 groups.
+ */
+export function groupNorm(network: Network, x: Value, name: string, epsilon: number): Value {
+  const { graph, weights } = network
+  const [batch, channels, height, width] = x.shape as [number, number, number, number]
+  if (channels % GROUPS !== 0) {
+    throw new MeshError(
+      'unsupported_model',
+      `The ${channels} channels at ${name} do not divide into the ${GROUPS} groups that ` +
+        'Stable Diffusion normalizes in. Use a Stable Diffusion 1.x checkpoint.',
+    )
+  }
+  const grouped = reshape(graph, x, [batch, GROUPS, (channels / GROUPS) * height * width])
+  const normal = graph.node(
+    'InstanceNormalization',
+    [grouped, network.constant(Array(GROUPS).fill(1)), network.constant(Array(GROUPS).fill(0))],
+    grouped.shape,
+    { attributes: { epsilon: { float: epsilon } } },
+  )
+  const parameter = (which: string) =>
+    reshape(graph, weights.tensor(`${name}.${which}`), [channels, 1, 1])
+  const scaled = multiply(graph, reshape(graph, normal, x.shape), parameter('weight'))
+  return add(graph, scaled, parameter('bias'))
+}
+
+export function layerNorm({ graph, weights }: Network, x: Value, name: string): Value {
+  const inputs = [x, weights.tensor(`${name}.weight`), weights.tensor(`${name}.bias`)]
+  return graph.node('LayerNormalization', inputs, x.shape, {
+    attributes: { axis: { int: -1 }, epsilon: { float: 1e-5 } },
+  })
+}
+
+/** [batch, channels, height, width] to [batch * height * width, channels]. */
+export function toTokens({ graph }: Network, x: Value): Value {
+  const [batch, channels, height, width] = x.shape as [number, number, number, number]
+  const columns = reshape(graph, x, [batch, channels, height * width])
+  return reshape(graph, transpose(graph, columns, [0, 2, 1]), [batch * height * width, channels])
+}
+
+/** [batch * height * width, channels] to a picture of the given shape. */
+export function toPicture({ graph }: Network, x: Value, shape: readonly number[]): Value {
+  const [batch, channels, height, width] = shape as [number, number, number, number]
+  const rows = reshape(graph, x, [batch, height * width, channels])
+  return reshape(graph, transpose(graph, rows, [0, 2, 1]), shape)
+}

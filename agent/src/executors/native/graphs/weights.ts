@@ -1,0 +1,138 @@
+/**
+ * A checkpoint's tensors as values of a graph: mapped from their files, cast to the type that
+ * the network computes in, with LoRAs applied. layers.ts makes layers of them.
+ */
+import { closeSync, openSync, readSync } from 'node:fs'
+import {
+  type ElementType,
+  malformedFile,
+  type Safetensors,
+  type TensorEntry,
+} from '../../../models/safetensors.ts'
+import type { GraphBuilder, Value } from '../onnx/graph-builder.ts'
+import type { OnnxType } from '../onnx/model.ts'
+import { cast, gather, multiply } from '../onnx/operators.ts'
+import type { Lora, Patch } from './lora.ts'
+import { weightsLocation } from './weight-files.ts'
+import { type AppliedPatch, isBranch, type LowRankBranch, patchedWeight } from './weight-patches.ts'
+
+const onnxTypeOf: { readonly [type in ElementType]?: OnnxType } = {
+  F64: 'float64',
+  F32: 'float32',
+  F16: 'float16',
+  BF16: 'bfloat16',
+  F8_E4M3: 'float8e4m3fn',
+  F8_E5M2: 'float8e5m2',
+}
+
+export interface Weights {
+  has(name: string): boolean
+  /** A tensor with all patches in it, in the shape given, else in the file's. */
+  tensor(name: string, shape?: readonly number[]): Value
+  /** A layer's weight in the shape that `shapeOf` makes of the file's, and what runs beside it. */
+  layer(
+    name: string,
+    shapeOf: (shape: readonly number[]) => readonly number[],
+  ): { readonly weight: Value; readonly branches: readonly LowRankBranch[] }
+}
+
+export interface WeightsOptions {
+  readonly file: Safetensors
+  readonly loras: readonly Lora[]
+  /** [loras], the graph's input; absent without LoRAs. */
+  readonly strengths: Value | undefined
+  readonly type: 'float32' | 'float16'
+  /** See BuildOptions. */
+  readonly weightsFolder: string
+}
+
+export function openWeights(
+  graph: GraphBuilder,
+  { file, loras, strengths, type, weightsFolder }: WeightsOptions,
+): Weights {
+  const map = weightMapper(graph, weightsFolder, type)
+  const factorOf = loraFactors(graph, strengths, type)
+  const applied = (lora: Lora, patch: Patch, index: number): AppliedPatch => ({
+    patch,
+    strength: factorOf(index, 1),
+    factor: factorOf(index, patch.scale),
+    shapeOf: (name) => lora.file.tensors.get(name)!.shape,
+    tensor: (name, shape) => map(lora.file, name, shape, `lora ${index} `),
+  })
+  const patchesOf = (name: string) =>
+    loras.flatMap((lora, index) => {
+      const patch = lora.patches.get(name)
+      return patch ? [applied(lora, patch, index)] : []
+    })
+  return {
+    has: (name) => file.tensors.has(name),
+    tensor(name, shape) {
+      const patches = patchesOf(name)
+      const weight = map(file, name, shape)
+      return patches.length > 0 ? patchedWeight(graph, weight, patches) : weight
+    },
+    layer(name, shapeOf) {
+      const patches = patchesOf(name)
+      const weight = map(file, name, shapeOf(file.tensors.get(name)?.shape ?? []))
+      return patches.every(isBranch)
+        ? { weight, branches: patches }
+        : { weight: patchedWeight(graph, weight, patches), branches: [] }
+    },
+  }
+}
+
+/** Strengths times a scale, [1]; most layers of a LoRA share one. */
+function loraFactors(graph: GraphBuilder, strengths: Value | undefined, type: OnnxType) {
+  const factors = new Map<string, Value>()
+  const factorOf = (index: number, scale: number): Value => {
+    const key = `${index} ${scale}`
+    const known = factors.get(key)
+    if (known) return known
+    const factor =
+      scale === 1
+        ? gather(graph, cast(graph, strengths!, type), graph.integers([index]))
+        : multiply(graph, factorOf(index, 1), cast(graph, graph.floats([scale]), type))
+    factors.set(key, factor)
+    return factor
+  }
+  return factorOf
+}
+
+/** Adds tensors of files to the graph, each once a shape, cast to the type. */
+function weightMapper(graph: GraphBuilder, folder: string, type: OnnxType) {
+  const mapped = new Map<string, Value>()
+  const locations = new Map<Safetensors, string | undefined>()
+  const locationOf = (file: Safetensors) => {
+    if (!locations.has(file)) locations.set(file, weightsLocation(folder, file.path))
+    return locations.get(file)
+  }
+  return (file: Safetensors, name: string, shape?: readonly number[], prefix = ''): Value => {
+    const entry = file.tensors.get(name)
+    const stored = entry && onnxTypeOf[entry.dtype]
+    if (!entry || !stored) {
+      throw malformedFile(file.path, `${name} is ${entry ? `of type ${entry.dtype}` : 'missing'}`)
+    }
+    const declared = shape ?? entry.shape
+    const id = `${prefix}${name} [${declared}]`
+    const known = mapped.get(id)
+    if (known) return known
+    const location = locationOf(file)
+    const data = location === undefined ? readEntry(file, entry) : { ...entry, location }
+    const value = cast(graph, graph.initializer(id, stored, declared, data), type)
+    mapped.set(id, value)
+    return value
+  }
+}
+
+function readEntry({ path }: Safetensors, { offset, byteLength }: TensorEntry): Uint8Array {
+  const bytes = new Uint8Array(byteLength)
+  const descriptor = openSync(path, 'r')
+  try {
+    if (readSync(descriptor, bytes, 0, byteLength, offset) < byteLength) {
+      throw malformedFile(path, 'it was cut while in use')
+    }
+  } finally {
+    closeSync(descriptor)
+  }
+  return bytes
+}

@@ -1,0 +1,139 @@
+/**
+ * The native executor: this agent's own nodes, run by a child process. Everything here
+ * is cheap and in the agent's process; neither onnxruntime nor sharp is loaded by it.
+ */
+import { MeshError } from '@comfymesh/protocol/errors'
+import type { NodeDefinitions } from '@comfymesh/protocol/workflow'
+import { siblingModule } from '../../base/sibling-module.ts'
+import { type FolderSettings, ModelFolders } from '../../models/folders.ts'
+import type { Executor, InputValidation } from '../executor.ts'
+import type { NodeRow } from './node.ts'
+import { nodeRows } from './nodes/index.ts'
+import { createRunnerProcess } from './runner-process.ts'
+import { createModelFiles } from './sessions/model-files.ts'
+import { type ProviderName, type ProviderReport, providerNames } from './sessions/settings.ts'
+import { estimateStage } from './stage-estimate.ts'
+
+export interface NativeExecutorOptions {
+  readonly folders: FolderSettings
+  /** The only provider to use ('cpu', 'cuda', ...); the best that works where absent. */
+  readonly provider?: string
+  /** CPU threads of the model sessions; all cores where absent. */
+  readonly threads?: number
+  /** What the model sessions may hold of the device's memory, in bytes. */
+  readonly memoryBudgetBytes?: number
+  /** Bound of the cache of node outputs; 256 MB by default. */
+  readonly outputCacheBytes?: number
+  /** Whether samplers hand out previews; true by default. */
+  readonly previews?: boolean
+  /** How long a cancelled stage may take to yield before its process is killed. */
+  readonly cancelGraceMs?: number
+  /** After this time without work the runner ends and gives all memory back. */
+  readonly idleShutdownMs?: number
+  /** Receives what the runner writes to standard error, line by line. */
+  readonly log?: (line: string) => void
+}
+
+/** What tests replace: other nodes, and the program of the child that knows them. */
+export interface NativeExecutorModules {
+  readonly rows: ReadonlyMap<string, NodeRow>
+  readonly runnerEntry: URL
+}
+
+export interface NativeExecutor extends Executor {
+  /** Tests every provider of this platform, best first; takes seconds. For `doctor`. */
+  testProviders(): Promise<readonly ProviderReport[]>
+  /** The runner's process id while there is one. */
+  readonly runnerPid: number | undefined
+}
+
+const OUTPUT_CACHE_BYTES = 256 * 2 ** 20
+
+/** Longer than a step of SD 1.5 at 512x512 takes two cores, so that a kill stays rare. */
+const CANCEL_GRACE_MS = 5000
+
+/** Starting again costs under a second; gigabytes that nobody uses cost the user's other work. */
+const IDLE_SHUTDOWN_MS = 10 * 60 * 1000
+
+/** @throws MeshError `invalid_settings` where the provider's name is not known. */
+export function createNativeExecutor(
+  options: NativeExecutorOptions,
+  modules: NativeExecutorModules = {
+    rows: nodeRows,
+    runnerEntry: siblingModule(import.meta.url, 'runner'),
+  },
+): NativeExecutor {
+  const folders = new ModelFolders(options.folders)
+  const files = createModelFiles()
+  const runner = createRunnerProcess({
+    entry: modules.runnerEntry,
+    configuration: {
+      folders: options.folders,
+      sessions: sessionSettings(options),
+      outputCacheBytes: options.outputCacheBytes ?? OUTPUT_CACHE_BYTES,
+    },
+    previews: options.previews ?? true,
+    cancelGraceMs: options.cancelGraceMs ?? CANCEL_GRACE_MS,
+    idleShutdownMs: options.idleShutdownMs ?? IDLE_SHUTDOWN_MS,
+    log: options.log ?? (() => {}),
+  })
+  return {
+    name: 'native',
+    // The runner starts with the first stage: an idle agent costs little.
+    start: async () => {},
+    stop: () => runner.stop(),
+    definitions: async () => definitionsOf(modules.rows, folders),
+    fingerprint: async (classType, inputs) =>
+      modules.rows.get(classType)?.fingerprint?.(inputs, folders),
+    validation: (classType) => validationOf(modules.rows.get(classType), folders),
+    estimate: (stage) => estimateStage(stage, folders, files),
+    run: (stage, runOptions) => runner.run(stage, runOptions),
+    testProviders: () => runner.testProviders(),
+    get runnerPid() {
+      return runner.pid
+    },
+  }
+}
+
+function sessionSettings({ provider, threads, memoryBudgetBytes }: NativeExecutorOptions) {
+  if (provider !== undefined && !isProviderName(provider)) {
+    const known = providerNames.join(', ')
+    throw new MeshError(
+      'invalid_settings',
+      `There is no provider '${provider}'; choose of ${known}.`,
+    )
+  }
+  return {
+    ...(provider !== undefined && { provider }),
+    ...(threads !== undefined && { threads }),
+    ...(memoryBudgetBytes !== undefined && { memoryBudgetBytes }),
+  }
+}
+
+function isProviderName(name: string): name is ProviderName {
+  return (providerNames as readonly string[]).includes(name)
+}
+
+function validationOf(
+  row: NodeRow | undefined,
+  folders: ModelFolders,
+): InputValidation | undefined {
+  if (row?.validation === undefined) return undefined
+  const { inputs, check } = row.validation
+  return { inputs, check: (constants) => check(constants, folders) }
+}
+
+/** Lists are read from disk once a call, however many nodes show them. */
+function definitionsOf(rows: ReadonlyMap<string, NodeRow>, folders: ModelFolders): NodeDefinitions {
+  const lists = new Map<string, string[]>()
+  const once = (key: string, read: () => string[]): string[] => {
+    const list = lists.get(key) ?? read()
+    lists.set(key, list)
+    return list
+  }
+  const names = {
+    models: (kind: Parameters<ModelFolders['list']>[0]) => once(kind, () => folders.list(kind)),
+    inputFiles: () => once('input files', () => folders.inputFiles()),
+  }
+  return Object.fromEntries([...rows].map(([name, row]) => [name, row.definition(names)]))
+}

@@ -1,0 +1,120 @@
+/**
+ * Nodes that name a model file. They make handles; what is wrong with the file's header is
+ * said here, as in ComfyUI, while reading weights is sessions/' business.
+ */
+import { statSync } from 'node:fs'
+import { MeshError } from '@comfymesh/protocol/errors'
+import type { JsonObject } from '@comfymesh/protocol/json'
+import type { ModelFolders, ModelKind } from '../../../models/folders.ts'
+import { defineNode } from '../node.ts'
+import type { LoraApplication } from '../values.ts'
+
+const loader = { category: 'model/loaders' }
+
+const strength = ['FLOAT', { default: 1, min: -100, max: 100, step: 0.01 }] as const
+
+export const loaderNodes = [
+  defineNode({
+    ...loader,
+    name: 'CheckpointLoaderSimple',
+    displayName: 'Load Checkpoint',
+    inputs: (lists) => ({ required: { ckpt_name: [lists.models('checkpoints'), {}] } }),
+    outputs: ['MODEL', 'CLIP', 'VAE'],
+    run: async ({ ckpt_name }, { folders, models }) => {
+      const path = modelFile(folders, 'checkpoints', ckpt_name)
+      const model = { kind: 'MODEL', path, loras: [] } as const
+      await models.denoiser(model)
+      return [model, { kind: 'CLIP', path, loras: [], lastLayer: -1 }, { kind: 'VAE', path }]
+    },
+    fingerprint: (inputs, folders) => versionOf(folders, 'checkpoints', inputs, 'ckpt_name'),
+  }),
+  defineNode({
+    ...loader,
+    name: 'VAELoader',
+    displayName: 'Load VAE',
+    inputs: (lists) => ({ required: { vae_name: [lists.models('vae')] } }),
+    outputs: ['VAE'],
+    run: async ({ vae_name }, { folders, models }) => {
+      const vae = { kind: 'VAE', path: modelFile(folders, 'vae', vae_name) } as const
+      await models.autoencoder(vae)
+      return [vae]
+    },
+    fingerprint: (inputs, folders) => versionOf(folders, 'vae', inputs, 'vae_name'),
+  }),
+  defineNode({
+    ...loader,
+    name: 'LoraLoader',
+    displayName: 'Load LoRA (Model and CLIP)',
+    extra: { essentials_category: 'Image Generation' },
+    inputs: (lists) => ({
+      required: {
+        model: ['MODEL', {}],
+        clip: ['CLIP', {}],
+        lora_name: [lists.models('loras'), {}],
+        strength_model: strength,
+        strength_clip: strength,
+      },
+    }),
+    outputs: ['MODEL', 'CLIP'],
+    run: ({ model, clip, lora_name, strength_model, strength_clip }, { folders }) => [
+      withLora(model, lora_name, strength_model, folders),
+      withLora(clip, lora_name, strength_clip, folders),
+    ],
+    fingerprint: (inputs, folders) => versionOf(folders, 'loras', inputs, 'lora_name'),
+  }),
+  defineNode({
+    ...loader,
+    name: 'LoraLoaderModelOnly',
+    displayName: 'Load LoRA',
+    extra: { essentials_category: 'Image Generation' },
+    inputs: (lists) => ({
+      required: {
+        model: ['MODEL'],
+        lora_name: [lists.models('loras')],
+        strength_model: strength,
+      },
+    }),
+    outputs: ['MODEL'],
+    run: ({ model, lora_name, strength_model }, { folders }) => [
+      withLora(model, lora_name, strength_model, folders),
+    ],
+    fingerprint: (inputs, folders) => versionOf(folders, 'loras', inputs, 'lora_name'),
+  }),
+]
+
+/** The handle with one more LoRA on it; at strength 0 the file is not even looked for. */
+function withLora<Handle extends { readonly loras: readonly LoraApplication[] }>(
+  handle: Handle,
+  name: string,
+  loraStrength: number,
+  folders: ModelFolders,
+): Handle {
+  if (loraStrength === 0) return handle
+  const lora = { path: modelFile(folders, 'loras', name), strength: loraStrength }
+  return { ...handle, loras: [...handle.loras, lora] }
+}
+
+function modelFile(folders: ModelFolders, kind: ModelKind, name: string): string {
+  const path = folders.find(kind, name)
+  if (path !== undefined) return path
+  const searched = folders.foldersOf(kind)
+  throw new MeshError(
+    'not_found',
+    `There is no file '${name}' among the ${kind}. Put it into one of the folders searched: ` +
+      `${searched.join(', ')}; or name its folder with --models.`,
+    { details: { kind, name, searched } },
+  )
+}
+
+/** Changes when the file is replaced, so that a retrained LoRA does not give yesterday's picture. */
+async function versionOf(
+  folders: ModelFolders,
+  kind: ModelKind,
+  inputs: JsonObject,
+  input: string,
+): Promise<string> {
+  const name = inputs[input]
+  const path = typeof name === 'string' ? folders.find(kind, name) : undefined
+  const stat = path === undefined ? undefined : statSync(path, { throwIfNoEntry: false })
+  return stat === undefined ? 'absent' : `${path} ${stat.size} ${stat.mtimeMs}`
+}

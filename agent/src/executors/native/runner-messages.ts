@@ -1,0 +1,55 @@
+/**
+ * What the agent and its runner say to each other: one row a message, in both
+ * directions. Sent with structured clone, so typed arrays and bigints stay as they are.
+ */
+import type { ErrorReport } from '@comfymesh/protocol/errors'
+import type { FolderSettings } from '../../models/folders.ts'
+import type { Stage, StageEvent, StageResult } from '../executor.ts'
+import type { ProviderName, ProviderReport, SessionSettings } from './sessions/settings.ts'
+
+export interface RunnerConfiguration {
+  readonly folders: FolderSettings
+  readonly sessions: SessionSettings
+  /** Bound of the cache of node outputs. */
+  readonly outputCacheBytes: number
+  readonly providers: {
+    /** Reports of an earlier runner that need no second test. */
+    readonly known: readonly ProviderReport[]
+    /** Test every provider of the platform, not only until one will do. */
+    readonly testAll: boolean
+  }
+}
+
+/** From the agent to the runner. */
+export interface Commands {
+  /** Always the first message; the runner tests providers and answers `ready`. */
+  configure: { readonly configuration: RunnerConfiguration }
+  run: { readonly run: number; readonly stage: Stage; readonly previews: boolean }
+  cancel: { readonly run: number }
+}
+
+/** From the runner to the agent. */
+export interface Reports {
+  /** Sent before a provider is touched: if the process dies now, that provider killed it. */
+  testing: { readonly provider: ProviderName }
+  tested: { readonly report: ProviderReport }
+  ready: Record<never, never>
+  event: { readonly run: number; readonly event: StageEvent }
+  finished: { readonly run: number; readonly result: StageResult }
+  failed: { readonly run: number; readonly error: ErrorReport }
+}
+
+/** A row of a message table as it is sent. */
+export type Message<Table> = {
+  [Type in keyof Table]: { readonly type: Type } & Table[Type]
+}[keyof Table]
+
+/** One function a row; a missing one does not compile. */
+export type Handlers<Table> = { readonly [Type in keyof Table]: (message: Table[Type]) => void }
+
+/** Calls the handler of a message's type. Both ends are ours, so an unknown type is a bug. */
+export function dispatch<Table>(handlers: Handlers<Table>, message: Message<Table>): void {
+  const handler = handlers[message.type]
+  if (handler === undefined) throw new TypeError(`unknown message ${String(message.type)}`)
+  handler(message)
+}

@@ -1,0 +1,86 @@
+/**
+ * The child's side of the runner's messages: takes a configuration, then stages.
+ * How a stage runs stands in stage-runner.ts.
+ */
+import { MeshError } from '@comfymesh/protocol/errors'
+import { ModelFolders } from '../../models/folders.ts'
+import type { StageResult } from '../executor.ts'
+import type { NodeRow } from './node.ts'
+import { createOutputCache } from './output-cache.ts'
+import {
+  type Commands,
+  dispatch,
+  type Handlers,
+  type Message,
+  type Reports,
+  type RunnerConfiguration,
+} from './runner-messages.ts'
+import { createModelSessions } from './sessions/model-sessions.ts'
+import { testProviders } from './sessions/providers.ts'
+import { createStageRunner, type StageRunner } from './stage-runner.ts'
+
+/** Serves the process that forked this one until it goes away. */
+export function serveStages(rows: ReadonlyMap<string, NodeRow>): void {
+  let runStage: StageRunner | undefined
+  let running: { readonly run: number; readonly controller: AbortController } | undefined
+
+  const handlers: Handlers<Commands> = {
+    configure: async ({ configuration }) => {
+      runStage = await configure(rows, configuration)
+      send({ type: 'ready' })
+    },
+    run: async ({ run, stage, previews }) => {
+      const controller = new AbortController()
+      running = { run, controller }
+      send(
+        await outcome(run, () =>
+          runStage!(stage, {
+            signal: controller.signal,
+            previews,
+            report: (event) => send({ type: 'event', run, event }),
+          }),
+        ),
+      )
+    },
+    cancel: ({ run }) => {
+      if (running?.run === run) running.controller.abort()
+    },
+  }
+  process.on('message', (message) => dispatch(handlers, message as Message<Commands>))
+  process.on('disconnect', () => process.exit(0))
+  // A terminal's Ctrl-C reaches the whole group; when to end is the agent's decision.
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => {})
+}
+
+async function configure(
+  rows: ReadonlyMap<string, NodeRow>,
+  { folders, sessions, providers, outputCacheBytes }: RunnerConfiguration,
+): Promise<StageRunner> {
+  const reports = await testProviders(sessions, providers, {
+    testing: (provider) => send({ type: 'testing', provider }),
+    tested: (report) => send({ type: 'tested', report }),
+  })
+  return createStageRunner({
+    rows,
+    folders: new ModelFolders(folders),
+    models: createModelSessions(sessions, reports),
+    outputs: createOutputCache(outputCacheBytes),
+  })
+}
+
+async function outcome(run: number, work: () => Promise<StageResult>): Promise<Message<Reports>> {
+  try {
+    return { type: 'finished', run, result: await work() }
+  } catch (thrown) {
+    const error = MeshError.from(thrown)
+    // The stack stays here, in the agent's log; only the report crosses over.
+    if (error.code === 'internal' || error.code === 'node_failed') {
+      console.error(error.details.classType ?? 'stage', error.cause ?? error)
+    }
+    return { type: 'failed', run, error: error.toReport() }
+  }
+}
+
+function send(message: Message<Reports>): void {
+  if (process.connected) process.send!(message)
+}

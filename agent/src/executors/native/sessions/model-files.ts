@@ -1,0 +1,65 @@
+/**
+ * Opened model files, remembered by what they are and not by what they are called:
+ * a file that was replaced is another file.
+ */
+import { realpath, stat } from 'node:fs/promises'
+import { MeshError } from '@comfymesh/protocol/errors'
+import { type Checkpoint, describeCheckpoint } from '../../../models/family.ts'
+import { openSafetensors } from '../../../models/safetensors.ts'
+import { type Lora, openLora } from '../graphs/lora.ts'
+
+export interface ModelFile<T> {
+  /** Real path, size and time of the last change, in one string. */
+  readonly identity: string
+  readonly content: T
+}
+
+export interface ModelFiles {
+  /** @throws MeshError `not_found`, `malformed_file`, `unsupported_model` */
+  checkpoint(path: string): Promise<ModelFile<Checkpoint>>
+  /** A LoRA as matched to a checkpoint. @throws MeshError as above */
+  lora(path: string, checkpoint: ModelFile<Checkpoint>): Promise<ModelFile<Lora>>
+}
+
+/** Headers are small (100 kB of names); this many cover any sensible prompt. */
+const MAX_REMEMBERED = 32
+
+export function createModelFiles(): ModelFiles {
+  const checkpoints = new Map<string, Checkpoint>()
+  const loras = new Map<string, Lora>()
+  return {
+    checkpoint: async (path) => {
+      const identity = await identify(path)
+      const content = await remember(checkpoints, identity, async () =>
+        describeCheckpoint(await openSafetensors(path)),
+      )
+      return { identity, content }
+    },
+    lora: async (path, checkpoint) => {
+      const identity = await identify(path)
+      const content = await remember(loras, `${identity} on ${checkpoint.identity}`, async () =>
+        openLora(await openSafetensors(path), checkpoint.content),
+      )
+      return { identity, content }
+    },
+  }
+}
+
+async function identify(path: string): Promise<string> {
+  try {
+    const { size, mtimeMs } = await stat(path)
+    return `${await realpath(path)} ${size} ${mtimeMs}`
+  } catch (cause) {
+    const message = `The model file ${path} is not there any more. Choose another, or put it back.`
+    throw new MeshError('not_found', message, { details: { path }, cause })
+  }
+}
+
+async function remember<T>(kept: Map<string, T>, key: string, open: () => Promise<T>): Promise<T> {
+  const value = kept.get(key) ?? (await open())
+  kept.delete(key)
+  kept.set(key, value)
+  const [oldest] = kept.keys()
+  if (kept.size > MAX_REMEMBERED && oldest !== undefined) kept.delete(oldest)
+  return value
+}

@@ -1,0 +1,78 @@
+/**
+ * Opens the networks of model files with onnxruntime and keeps their sessions:
+ * what nodes and samplers see of it stands in ../models.ts.
+ */
+import { totalmem } from 'node:os'
+import { MeshError } from '@comfymesh/protocol/errors'
+import type { ModelSessions } from '../models.ts'
+import { openAutoencoder } from './autoencoder.ts'
+import type { BatchLimits } from './batches.ts'
+import { openDenoiser } from './denoiser.ts'
+import { anonymousBytes } from './memory.ts'
+import { createModelFiles } from './model-files.ts'
+import type { NetworkModules } from './network-runner.ts'
+import type { Session } from './open-session.ts'
+import { createSessionCache } from './session-cache.ts'
+import type { ProviderReport, SessionSettings } from './settings.ts'
+import { openTextEncoder } from './text-encoder.ts'
+
+/** Leaves a job at 512x512 below 4 GB with all else the runner holds. */
+const CPU_BUDGET_BYTES = 3 * 2 ** 30
+
+/** ... and never more than this part of a smaller machine's memory. */
+const CPU_BUDGET_SHARE = 0.6
+
+const MAX_SESSIONS = 16
+
+/** @param reports what became of the providers; the first that is fine computes. */
+export function createModelSessions(
+  settings: SessionSettings,
+  reports: readonly ProviderReport[],
+): ModelSessions {
+  const provider = reports.find(({ ok }) => ok)
+  const limits: BatchLimits = new Map()
+  const clock = { elapsedMs: 0 }
+  const budgetBytes = settings.memoryBudgetBytes ?? defaultBudget(provider)
+  const common = {
+    settings,
+    budgetBytes,
+    clock,
+    files: createModelFiles(),
+    sessions: createSessionCache<Session>({
+      budgetBytes,
+      maxEntries: MAX_SESSIONS,
+      measureBytes: provider?.name === 'cpu' ? anonymousBytes : () => undefined,
+    }),
+  }
+  const modules = (): NetworkModules => {
+    if (provider === undefined) throw noProvider(reports)
+    return { ...common, provider }
+  }
+  return {
+    textEncoder: async (handle) => openTextEncoder(modules(), handle),
+    denoiser: async (handle) => openDenoiser(modules(), limits, handle),
+    autoencoder: async (handle) => openAutoencoder(modules(), handle),
+    get provider() {
+      return provider?.name
+    },
+    get sessionMs() {
+      return clock.elapsedMs
+    },
+  }
+}
+
+/** A device's free memory is not known beforehand: there, running out of it is what tells. */
+function defaultBudget(provider: ProviderReport | undefined): number {
+  if (provider?.name !== 'cpu') return Number.POSITIVE_INFINITY
+  return Math.min(CPU_BUDGET_BYTES, totalmem() * CPU_BUDGET_SHARE)
+}
+
+function noProvider(reports: readonly ProviderReport[]): MeshError {
+  const reasons = reports.map(({ name, reason }) => `${name}: ${reason ?? 'not tried'}`)
+  const advice = 'Run `comfymesh doctor`, or choose another provider.'
+  return new MeshError(
+    'node_failed',
+    `No provider can run models here (${reasons.join('; ')}). ${advice}`,
+    { details: { providers: reports } },
+  )
+}

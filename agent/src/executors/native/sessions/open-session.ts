@@ -1,0 +1,82 @@
+/**
+ * The only file that speaks to onnxruntime when a network runs: opens a session
+ * over a generated graph, counts the time inside it, and names its errors.
+ */
+import { MeshError } from '@comfymesh/protocol/errors'
+import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node'
+import type { NetworkGraph } from '../graphs/network-graph.ts'
+import type { Tensor } from '../values.ts'
+import { sessionOptions } from './session-options.ts'
+import type { ProviderName, SessionSettings } from './settings.ts'
+
+/** What a graph is fed with: values, or indices where the port is int64. */
+export interface Feeds {
+  readonly [port: string]:
+    | Tensor
+    | { readonly data: BigInt64Array; readonly shape: readonly number[] }
+}
+
+export interface Session {
+  /** @throws MeshError `out_of_memory`; anything else that onnxruntime throws as it comes. */
+  run(feeds: Feeds): Promise<{ readonly [port: string]: Tensor }>
+  /** Gives the memory back; the session is of no use afterwards. */
+  release(): Promise<void>
+}
+
+/** Adds up the time inside session runs, in milliseconds. */
+export interface SessionClock {
+  elapsedMs: number
+}
+
+/** @throws MeshError `out_of_memory`, `malformed_file` where the weights are not what the header says. */
+export async function openSession(
+  graph: NetworkGraph,
+  provider: ProviderName,
+  settings: SessionSettings,
+  clock: SessionClock,
+): Promise<Session> {
+  const options = sessionOptions(provider, settings, graph.weightsFolder)
+  const session = await namingErrors(() => InferenceSession.create(graph.model, options))
+  return {
+    run: async (feeds) => {
+      const tensors = Object.entries(feeds).map(([name, value]) => [name, ortTensor(value)])
+      const startedAt = performance.now()
+      const results = await namingErrors(() => session.run(Object.fromEntries(tensors)))
+      clock.elapsedMs += performance.now() - startedAt
+      const outputs = Object.entries(results).map(([name, value]) => [name, plainTensor(value)])
+      return Object.fromEntries(outputs)
+    },
+    release: () => session.release(),
+  }
+}
+
+function ortTensor({ data, shape }: Feeds[string]): OrtTensor {
+  return data instanceof BigInt64Array
+    ? new OrtTensor('int64', data, shape)
+    : new OrtTensor('float32', data, shape)
+}
+
+function plainTensor({ data, dims }: OrtTensor): Tensor {
+  if (!(data instanceof Float32Array)) throw new TypeError('networks answer in float32')
+  return { data, shape: dims }
+}
+
+/**
+ * How the providers say that memory ran out: the CPU's allocator and std::bad_alloc,
+ * CUDA's runtime, DirectML's HRESULTs, WebGPU's device.
+ */
+const OUT_OF_MEMORY =
+  /bad_alloc|failed to allocate|out of memory|out_of_memory|8007000E|887A0005|allocation failed/i
+
+async function namingErrors<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error)
+    if (!OUT_OF_MEMORY.test(message)) throw error
+    const advice = 'Try a smaller picture or batch, or the tiled VAE nodes.'
+    throw new MeshError('out_of_memory', `The device ran out of memory. ${advice}`, {
+      cause: error,
+    })
+  }
+}

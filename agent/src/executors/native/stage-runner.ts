@@ -1,0 +1,167 @@
+/**
+ * Runs the nodes of a stage in order: resolves links, skips what the output cache
+ * holds, reports starts, steps and ends. Knows no process and no model.
+ */
+import { type ErrorCode, MeshError } from '@comfymesh/protocol/errors'
+import { isLink } from '@comfymesh/protocol/workflow'
+import type { ModelFolders } from '../../models/folders.ts'
+import type { Stage, StageEvent, StageNode, StageResult } from '../executor.ts'
+import type { ModelSessions } from './models.ts'
+import type { NodeContext, NodeRow, NodeShow } from './node.ts'
+import type { OutputCache } from './output-cache.ts'
+import { createProgressReporter } from './stage-progress.ts'
+
+export interface StageRunnerModules {
+  readonly rows: ReadonlyMap<string, NodeRow>
+  readonly folders: ModelFolders
+  readonly models: ModelSessions
+  readonly outputs: OutputCache
+}
+
+export interface StageRunOptions {
+  readonly signal: AbortSignal
+  readonly previews: boolean
+  readonly report: (event: StageEvent) => void
+}
+
+/** @throws MeshError as Executor.run */
+export type StageRunner = (stage: Stage, options: StageRunOptions) => Promise<StageResult>
+
+export function createStageRunner(modules: StageRunnerModules): StageRunner {
+  const { models } = modules
+  return async (stage, options) => {
+    const sessionMsBefore = models.sessionMs
+    // As in ComfyUI, what is known already is told before anything runs.
+    const shown = recallAll(stage, modules.outputs, options.report)
+    for (const node of stage.nodes) {
+      if (shown.has(node.id)) continue
+      await yieldToMessages(options.signal)
+      shown.set(node.id, await runOrRecall(node, shown, modules, options))
+    }
+    const sessionMs = models.sessionMs - sessionMsBefore
+    const provider = sessionMs > 0 ? models.provider : undefined
+    return { sessionMs, ...(provider !== undefined && { provider }) }
+  }
+}
+
+function recallAll(
+  stage: Stage,
+  outputs: OutputCache,
+  report: StageRunOptions['report'],
+): Map<string, NodeShow> {
+  const shown = new Map<string, NodeShow>()
+  for (const node of stage.nodes) {
+    const recalled = outputs.get(node.signature)
+    if (recalled === undefined) continue
+    shown.set(node.id, recalled)
+    report(finished(node, recalled, { cached: true, elapsedMs: 0 }))
+  }
+  return shown
+}
+
+/** A node that is the same as one that ran before it in this stage is recalled too. */
+async function runOrRecall(
+  node: StageNode,
+  shown: ReadonlyMap<string, NodeShow>,
+  modules: StageRunnerModules,
+  options: StageRunOptions,
+): Promise<NodeShow> {
+  const recalled = modules.outputs.get(node.signature)
+  if (recalled !== undefined) {
+    options.report(finished(node, recalled, { cached: true, elapsedMs: 0 }))
+    return recalled
+  }
+  const startedAt = performance.now()
+  options.report({ type: 'node-started', nodeId: node.id })
+  try {
+    const show = await runNode(node, shown, modules, options)
+    modules.outputs.set(node.signature, show)
+    const elapsedMs = performance.now() - startedAt
+    options.report(finished(node, show, { cached: false, elapsedMs }))
+    return show
+  } catch (thrown) {
+    throw nodeError(node, thrown)
+  }
+}
+
+async function runNode(
+  node: StageNode,
+  shown: ReadonlyMap<string, NodeShow>,
+  { rows, models, folders }: StageRunnerModules,
+  { signal, previews, report }: StageRunOptions,
+): Promise<NodeShow> {
+  const row = rows.get(node.classType)
+  if (row === undefined) {
+    throw new MeshError('node_failed', `this agent has no node ${node.classType}`)
+  }
+  const reportStep = createProgressReporter({ nodeId: node.id, previews, report })
+  const context: NodeContext = {
+    nodeId: node.id,
+    models,
+    folders,
+    progress: async (value, max, preview) => {
+      await reportStep(value, max, preview)
+      await yieldToMessages(signal)
+    },
+    throwIfCancelled: () => yieldToMessages(signal),
+  }
+  return row.run(resolveInputs(node, shown), context)
+}
+
+/** Replaces links by the outputs they name; constants stay as they are. */
+function resolveInputs(
+  node: StageNode,
+  shown: ReadonlyMap<string, NodeShow>,
+): { [name: string]: unknown } {
+  const resolve = ([name, value]: [string, unknown]): [string, unknown] => {
+    if (!isLink(value)) return [name, value]
+    const outputs = shown.get(value[0])?.outputs
+    if (outputs === undefined || !(value[1] in outputs)) {
+      const what = `input ${name} is linked to output ${value[1]} of node ${value[0]}`
+      throw new MeshError('node_failed', `${what}, which does not run before it in this stage`)
+    }
+    return [name, outputs[value[1]]]
+  }
+  return Object.fromEntries(Object.entries(node.inputs).map(resolve))
+}
+
+function finished(
+  node: StageNode,
+  { pictures, ui }: NodeShow,
+  outcome: { readonly cached: boolean; readonly elapsedMs: number },
+): StageEvent {
+  return {
+    type: 'node-finished',
+    nodeId: node.id,
+    ...outcome,
+    ...(pictures && { pictures }),
+    ...(ui && { ui }),
+  }
+}
+
+/** Codes that say more than that a node failed. */
+const TELLING_CODES: ReadonlySet<ErrorCode> = new Set([
+  'interrupted',
+  'out_of_memory',
+  'not_found',
+  'unsupported_model',
+  'malformed_file',
+])
+
+/** Whatever a node threw, with the node's id and class in its details. */
+function nodeError(node: StageNode, thrown: unknown): MeshError {
+  const error = MeshError.from(thrown)
+  const code = TELLING_CODES.has(error.code) ? error.code : 'node_failed'
+  const details = { ...error.details, nodeId: node.id, classType: node.classType }
+  return new MeshError(code, error.message, { details, cause: error.cause ?? error })
+}
+
+/**
+ * Lets messages that arrived meanwhile be read, then stops if one of them cancelled.
+ * Twice, because an immediate that is set while polling runs before the next poll.
+ * @throws MeshError `interrupted`
+ */
+async function yieldToMessages(signal: AbortSignal): Promise<void> {
+  for (let i = 0; i < 2; i++) await new Promise((resolve) => setImmediate(resolve))
+  if (signal.aborted) throw new MeshError('interrupted', 'the stage was cancelled')
+}

@@ -1,0 +1,188 @@
+/**
+ * Events of jobs as ComfyUI's WebSocket messages, in ComfyUI's order. Pure: who
+ * gets a message is for sockets.ts, what happened for the job runner.
+ */
+import type { JobEventOf, JobState } from '@comfymesh/protocol/job'
+import type { JsonObject } from '@comfymesh/protocol/json'
+import { isLink, type NodeId } from '@comfymesh/protocol/workflow'
+import type { JobUpdate } from '../../execution/live-job.ts'
+
+/**
+ * Whom a message is for: every socket, the client that submitted the job, or that
+ * client and, where none is named, everybody.
+ */
+export type Audience = 'everybody' | 'client' | 'client-or-everybody'
+
+export type Message =
+  | {
+      readonly kind: 'text'
+      readonly audience: Audience
+      readonly type: string
+      readonly data: JsonObject
+    }
+  | {
+      readonly kind: 'preview'
+      readonly audience: Audience
+      readonly bytes: Uint8Array
+      readonly mediaType: 'image/png' | 'image/jpeg'
+      readonly metadata: JsonObject
+    }
+
+/** @param remaining how many jobs wait or run after the event. */
+export function messagesFor(update: JobUpdate, remaining: number): Message[] {
+  const { event, state } = update
+  const id = state.request.id
+  const status = statusMessage(remaining)
+  switch (event.type) {
+    case 'accepted':
+      return [status]
+    case 'started':
+      return [status, stamped('execution_start', { prompt_id: id }, event.atMs)]
+    case 'nodes-cached':
+      return cachedMessages(state, event)
+    case 'node-started':
+      return [
+        progressState(state),
+        toClient('executing', { ...shownAs(event.nodeId), prompt_id: id }),
+      ]
+    case 'node-progress':
+      return progressMessages(update, event)
+    case 'node-finished':
+      return [...executedMessages(state, event), progressState(state)]
+    case 'completed':
+      return [stamped('execution_success', { prompt_id: id }, event.atMs), ...atEnd(id, status)]
+    case 'failed':
+      return [stamped('execution_error', errorData(state), event.atMs), ...atEnd(id, status)]
+    case 'interrupted':
+      // One that had not begun just leaves the queue.
+      if (state.startedAtMs === undefined) return [status]
+      return [
+        stamped('execution_interrupted', interruptionData(state), event.atMs),
+        ...atEnd(id, status),
+      ]
+    case 'planned':
+    case 'stage-finished':
+    case 'retried':
+    case 'requeued':
+      return []
+  }
+}
+
+export function statusMessage(remaining: number): Message {
+  const data = { status: { exec_info: { queue_remaining: remaining } } }
+  return { kind: 'text', audience: 'everybody', type: 'status', data }
+}
+
+/** What ComfyUI says about a failed job, in its messages and in its history. */
+export function errorData(state: JobState): JsonObject {
+  const nodeId = state.endNodeId ?? state.request.outputs[0] ?? null
+  const node = nodeId === null ? undefined : state.request.prompt[nodeId]
+  const constants = Object.entries(node?.inputs ?? {}).filter(([, value]) => !isLink(value))
+  const { code, message } = state.error ?? { code: 'internal', message: 'The job failed.' }
+  return {
+    prompt_id: state.request.id,
+    node_id: nodeId,
+    node_type: node?.class_type ?? null,
+    executed: executedNodes(state),
+    exception_message: `${message}\n`,
+    exception_type: code,
+    traceback: [],
+    current_inputs: Object.fromEntries(constants.map(([name, value]) => [name, [value]])),
+    current_outputs: plannedNodes(state),
+  }
+}
+
+export function interruptionData(state: JobState): JsonObject {
+  const nodeId = state.endNodeId ?? null
+  const node = nodeId === null ? undefined : state.request.prompt[nodeId]
+  return {
+    prompt_id: state.request.id,
+    node_id: nodeId,
+    node_type: node?.class_type ?? null,
+    executed: executedNodes(state),
+  }
+}
+
+function toClient(type: string, data: JsonObject): Message {
+  return { kind: 'text', audience: 'client', type, data }
+}
+
+function stamped(type: string, data: JsonObject, timestamp: number): Message {
+  return toClient(type, { ...data, timestamp })
+}
+
+/** The queue is told before the client is told that nothing runs any more. */
+function atEnd(id: string, status: Message): Message[] {
+  return [status, toClient('executing', { node: null, prompt_id: id })]
+}
+
+function shownAs(nodeId: NodeId): JsonObject {
+  return { node: nodeId, display_node: nodeId }
+}
+
+function cachedMessages(state: JobState, event: JobEventOf<'nodes-cached'>): Message[] {
+  const prompt_id = state.request.id
+  const messages = [
+    stamped('execution_cached', { nodes: [...event.nodeIds], prompt_id }, event.atMs),
+  ]
+  const shown: NodeId[] = []
+  for (const [nodeId, output] of Object.entries(event.outputs)) {
+    shown.push(nodeId)
+    const nodes = state.nodes.filter((node) => shown.includes(node.nodeId))
+    messages.push(
+      toClient('executed', { ...shownAs(nodeId), output, prompt_id }),
+      progressState({ ...state, nodes }),
+    )
+  }
+  return messages
+}
+
+function executedMessages(state: JobState, event: JobEventOf<'node-finished'>): Message[] {
+  // A node that turns out to be known already is told as executed, without having run.
+  if (event.output === undefined && !event.cached) return []
+  const output = event.output ?? null
+  const prompt_id = state.request.id
+  return [toClient('executed', { ...shownAs(event.nodeId), output, prompt_id })]
+}
+
+function progressMessages(update: JobUpdate, event: JobEventOf<'node-progress'>): Message[] {
+  const { state, preview } = update
+  const { nodeId, value, max } = event
+  const prompt_id = state.request.id
+  const audience = 'client-or-everybody'
+  const data = { value, max, prompt_id, node: nodeId }
+  const step: Message = { kind: 'text', audience, type: 'progress', data }
+  if (preview === undefined) return [progressState(state), step]
+  const { bytes, mediaType } = preview
+  const metadata = {
+    node_id: nodeId,
+    prompt_id,
+    display_node_id: nodeId,
+    parent_node_id: null,
+    real_node_id: nodeId,
+    image_type: mediaType,
+  }
+  const picture: Message = { kind: 'preview', audience, bytes, mediaType, metadata }
+  return [progressState(state), picture, step]
+}
+
+/** All nodes that run or ran, each time; those that were cached and show nothing are not among them. */
+function progressState(state: JobState): Message {
+  const prompt_id = state.request.id
+  const nodes = state.nodes.map(({ nodeId, value, max, status }) => {
+    const ids = { display_node_id: nodeId, parent_node_id: null, real_node_id: nodeId }
+    return [nodeId, { value, max, state: status, node_id: nodeId, prompt_id, ...ids }]
+  })
+  const data = { prompt_id, nodes: Object.fromEntries(nodes) as JsonObject }
+  return { kind: 'text', audience: 'client-or-everybody', type: 'progress_state', data }
+}
+
+function executedNodes(state: JobState): NodeId[] {
+  return state.nodes
+    .filter(({ status, cached }) => status === 'finished' && !cached)
+    .map(({ nodeId }) => nodeId)
+}
+
+function plannedNodes(state: JobState): NodeId[] {
+  return state.plan?.stages.flatMap(({ nodes }) => nodes.map(({ id }) => id)) ?? []
+}

@@ -1,0 +1,121 @@
+/** Prompts, the queue and the history. */
+import type { JsonObject, JsonValue } from '@comfymesh/protocol/json'
+import type { JobRunner, Submission } from '../../execution/job-runner.ts'
+import { coerce } from '../../planning/coerce.ts'
+import { empty, json, jsonBody, type Request, type Route } from '../route.ts'
+import { historyEntry, queueItem } from './history.ts'
+
+export function queueRoutes({ runner }: { readonly runner: JobRunner }): Route[] {
+  return [
+    { method: 'GET', path: '/prompt', handle: () => json(execInfo(runner)) },
+    { method: 'POST', path: '/prompt', handle: (request) => submit(runner, request) },
+    {
+      method: 'GET',
+      path: '/queue',
+      handle: () =>
+        json({
+          queue_running: runner.running().map(queueItem),
+          queue_pending: runner.pending().map(queueItem),
+        }),
+    },
+    { method: 'POST', path: '/queue', handle: (request) => changeQueue(runner, request) },
+    {
+      method: 'POST',
+      path: '/interrupt',
+      handle: (request) => {
+        const id = bodyOrNothing(request).prompt_id
+        if (typeof id === 'string') runner.interrupt(id)
+        else runner.interrupt()
+        return empty()
+      },
+    },
+    { method: 'GET', path: '/history', handle: (request) => history(runner, request.query) },
+    { method: 'POST', path: '/history', handle: (request) => changeHistory(runner, request) },
+    {
+      method: 'GET',
+      path: '/history/:id',
+      handle: async ({ params }) => {
+        const job = await runner.job(params.id!)
+        const isListed = job?.finishedAtMs !== undefined && job.startedAtMs !== undefined
+        return json(isListed ? { [params.id!]: historyEntry(job) } : {})
+      },
+    },
+  ]
+}
+
+/** How many jobs wait or run. */
+export function execInfo(runner: JobRunner): JsonObject {
+  const queue_remaining = runner.pending().length + runner.running().length
+  return { exec_info: { queue_remaining } }
+}
+
+async function submit(runner: JobRunner, request: Request) {
+  const result = await runner.submit(submissionOf(asObject(jsonBody(request)), request.headers))
+  if (!result.accepted) return json({ error: result.error, node_errors: result.nodeErrors }, 400)
+  const { id, number } = result.job.request
+  return json({ prompt_id: id, number, node_errors: result.nodeErrors })
+}
+
+/** Credentials that clients send along for paid services: nothing here uses or keeps them. */
+const SECRETS = ['auth_token_comfy_org', 'api_key_comfy_org']
+
+function submissionOf(body: JsonObject, headers: Request['headers']): Submission {
+  const given = Object.entries(asObject(body.extra_data ?? {}))
+  const extraData = Object.fromEntries(given.filter(([key]) => !SECRETS.includes(key)))
+  if (body.client_id !== undefined) extraData.client_id = body.client_id
+  const source = headers['comfy-usage-source']
+  if (source !== undefined) extraData.comfy_usage_source = source
+  const { prompt_id, number, front, partial_execution_targets: targets } = body
+  return {
+    prompt: body.prompt,
+    extraData,
+    ...(prompt_id !== undefined && prompt_id !== null && { id: prompt_id }),
+    ...(number !== undefined && number !== null && { number: Number(coerce(number, 'FLOAT')) }),
+    ...(front === true && { front }),
+    ...(Array.isArray(targets) && { targets: targets.map(String) }),
+  }
+}
+
+async function changeQueue(runner: JobRunner, request: Request) {
+  const body = asObject(jsonBody(request))
+  if (body.clear) await runner.cancelPending('all')
+  if (Array.isArray(body.delete)) await runner.cancelPending(body.delete.map(String))
+  return empty()
+}
+
+async function changeHistory(runner: JobRunner, request: Request) {
+  const body = asObject(jsonBody(request))
+  if (body.clear) await runner.forget('all')
+  if (Array.isArray(body.delete)) await runner.forget(body.delete.map(String))
+  return empty()
+}
+
+async function history(runner: JobRunner, query: URLSearchParams) {
+  const count = integer(query.get('max_items'))
+  const offset = integer(query.get('offset')) ?? -1
+  const newest = offset < 0 && count !== undefined
+  const jobs = await runner.history(newest ? { last: count } : {})
+  const start = newest ? 0 : Math.max(0, offset)
+  const chosen = count === undefined ? jobs.slice(start) : jobs.slice(start, start + count)
+  return json(Object.fromEntries(chosen.map((job) => [job.request.id, historyEntry(job)])))
+}
+
+function integer(text: string | null): number | undefined {
+  return text !== null && /^-?\d+$/.test(text) ? Number(text) : undefined
+}
+
+/** As in ComfyUI, a body that is no JSON counts as none. */
+function bodyOrNothing(request: Request): JsonObject {
+  try {
+    return asObject(jsonBody(request))
+  } catch (error) {
+    if (error instanceof SyntaxError) return {}
+    throw error
+  }
+}
+
+/** @throws TypeError for what has no keys, as Python would. */
+function asObject(value: JsonValue): JsonObject {
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value
+  throw new TypeError('a JSON object was expected')
+}

@@ -1,0 +1,59 @@
+/**
+ * The shape of a route: what a row of a route table says, and what its handler
+ * gets and gives. The web framework is server.ts's business alone.
+ */
+import type { Readable } from 'node:stream'
+import { type JsonValue, parseJson, stringifyJson } from '@comfymesh/protocol/json'
+
+export interface Request {
+  readonly params: { readonly [name: string]: string }
+  readonly query: URLSearchParams
+  /** One value a header; lower-case names. */
+  readonly headers: { readonly [name: string]: string | undefined }
+  /** Empty where none was sent; whatever its content type. */
+  readonly body: Buffer
+}
+
+export interface Answer {
+  readonly status: number
+  readonly headers?: { readonly [name: string]: string | number }
+  readonly body?: string | Uint8Array | Readable
+}
+
+export interface Route {
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
+  /** `/view`, `/history/:id`, ... */
+  readonly path: string
+  handle(request: Request): Answer | Promise<Answer>
+}
+
+/** Python's: what is deeper could be read here, but not be written by every function. */
+const MAX_JSON_DEPTH = 1000
+
+/** @throws SyntaxError */
+export function jsonBody(request: Request): JsonValue {
+  const value = parseJson(request.body.toString('utf8'))
+  let level: JsonValue[] = [value]
+  for (let depth = 0; level.length > 0; depth++) {
+    if (depth > MAX_JSON_DEPTH) throw new SyntaxError('JSON that is nested too deeply')
+    level = level.flatMap((item) =>
+      typeof item === 'object' && item !== null ? Object.values(item) : [],
+    )
+  }
+  return value
+}
+
+/** 64-bit integers stay intact. */
+export function json(value: unknown, status = 200): Answer {
+  const headers = { 'content-type': 'application/json; charset=utf-8' }
+  return { status, headers, body: stringifyJson(value) }
+}
+
+export function text(body: string, status = 200): Answer {
+  return { status, headers: { 'content-type': 'text/plain; charset=utf-8' }, body }
+}
+
+/** As ComfyUI answers where there is nothing to say. */
+export function empty(status = 200): Answer {
+  return { status, headers: { 'content-type': 'application/octet-stream' } }
+}

@@ -1,0 +1,97 @@
+/** The graph that a validated prompt draws: which nodes an output needs, and in which order. */
+import type { JsonValue } from '@comfymesh/protocol/json'
+import {
+  isLink,
+  type NodeDefinition,
+  type NodeDefinitions,
+  type NodeId,
+  type Prompt,
+} from '@comfymesh/protocol/workflow'
+
+export interface Graph {
+  readonly prompt: Prompt
+  readonly definitions: NodeDefinitions
+}
+
+/**
+ * The inputs a class declares, required before optional, each with its `[type, settings]`;
+ * settings that the class leaves out are empty, as in what ComfyUI says of them.
+ */
+export function declaredInputs(definition: NodeDefinition): [string, JsonValue[]][] {
+  const { required, optional } = definition.input
+  const declared = Object.entries({ ...required, ...optional }) as unknown as [
+    string,
+    JsonValue[],
+  ][]
+  return declared.map(([name, [type, settings = {}]]) => [name, [type!, settings]])
+}
+
+/** A node's inputs as its class declares them; what else stands in the prompt is ignored. */
+export function usedInputs({ prompt, definitions }: Graph, id: NodeId): [string, JsonValue][] {
+  const { class_type, inputs } = prompt[id]!
+  const { required, optional } = definitions[class_type]!.input
+  const isDeclared = (name: string) =>
+    (required !== undefined && Object.hasOwn(required, name)) ||
+    (optional !== undefined && Object.hasOwn(optional, name))
+  return Object.entries(inputs).filter(([name]) => isDeclared(name))
+}
+
+/** The nodes that a node's inputs are linked to, in the order of its inputs, repeats included. */
+export function sources(graph: Graph, id: NodeId): NodeId[] {
+  return usedInputs(graph, id).flatMap(([, value]) => (isLink(value) ? [value[0]] : []))
+}
+
+/**
+ * The nodes to run for these outputs, and nothing else, in ComfyUI's order: of the
+ * nodes whose inputs are ready an output goes first, then what an output waits for
+ * directly, then what such a node waits for, then whatever was found first.
+ */
+export function executionOrder(graph: Graph, outputs: readonly NodeId[]): NodeId[] {
+  const pending = new Set(discover(graph, outputs))
+  const consumers = consumersOf(graph, pending)
+  const isOutput = (id: NodeId) =>
+    graph.definitions[graph.prompt[id]!.class_type]!.output_node === true
+  const leadsToOutput = (id: NodeId) => consumers.get(id)!.some(isOutput)
+  const waitingFor = new Map([...pending].map((id) => [id, new Set(sources(graph, id)).size]))
+  const ready = [...pending].filter((id) => waitingFor.get(id) === 0)
+  const found = new Map([...pending].map((id, index) => [id, index]))
+  const order: NodeId[] = []
+  while (ready.length > 0) {
+    ready.sort((a, b) => found.get(a)! - found.get(b)!)
+    const next =
+      ready.find(isOutput) ??
+      ready.find(leadsToOutput) ??
+      ready.find((id) => consumers.get(id)!.some(leadsToOutput)) ??
+      ready[0]!
+    ready.splice(ready.indexOf(next), 1)
+    order.push(next)
+    for (const consumer of consumers.get(next)!) {
+      const left = waitingFor.get(consumer)! - 1
+      waitingFor.set(consumer, left)
+      if (left === 0) ready.push(consumer)
+    }
+  }
+  return order
+}
+
+/** Nodes in the order in which ComfyUI's search from the outputs meets them: last input first. */
+function discover(graph: Graph, outputs: readonly NodeId[]): NodeId[] {
+  const found = new Set<NodeId>()
+  for (const output of outputs) {
+    const stack = [output]
+    for (let id = stack.pop(); id !== undefined; id = stack.pop()) {
+      if (found.has(id)) continue
+      found.add(id)
+      stack.push(...sources(graph, id))
+    }
+  }
+  return [...found]
+}
+
+function consumersOf(graph: Graph, nodes: ReadonlySet<NodeId>): Map<NodeId, NodeId[]> {
+  const consumers = new Map<NodeId, NodeId[]>([...nodes].map((id) => [id, []]))
+  for (const id of nodes) {
+    for (const source of new Set(sources(graph, id))) consumers.get(source)!.push(id)
+  }
+  return consumers
+}
