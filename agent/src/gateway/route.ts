@@ -4,6 +4,7 @@
  */
 import type { Readable } from 'node:stream'
 import { type JsonValue, parseJson, stringifyJson } from '@comfymesh/protocol/json'
+import type { z } from 'zod'
 
 export interface Request {
   readonly params: { readonly [name: string]: string }
@@ -24,7 +25,35 @@ export interface Route {
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
   /** `/view`, `/history/:id`, ... */
   readonly path: string
+  /** What the OpenAPI document says of it; every route of ours (under /v1) has one. */
+  readonly documentation?: RouteDocumentation
   handle(request: Request): Answer | Promise<Answer>
+}
+
+export interface RouteDocumentation {
+  /** One line without a full stop. */
+  readonly summary: string
+  readonly description?: string
+  /** Parameters of the query and of the path, by name; those of the path are always required. */
+  readonly parameters?: { readonly [name: string]: ParameterDocumentation }
+  /** A JSON body. */
+  readonly body?: z.ZodType
+  /** The answers besides the errors that are the same everywhere. */
+  readonly answers: { readonly [status: number]: AnswerDocumentation }
+}
+
+export interface ParameterDocumentation {
+  readonly description: string
+  /** A text where it is absent. */
+  readonly schema?: z.ZodType
+}
+
+export interface AnswerDocumentation {
+  readonly description: string
+  /** What a JSON answer holds. */
+  readonly schema?: z.ZodType
+  /** The type of an answer that is no JSON. */
+  readonly contentType?: string
 }
 
 /** Python's: what is deeper could be read here, but not be written by every function. */
