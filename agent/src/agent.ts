@@ -2,6 +2,7 @@
  * The agent: everything that runs in one process of one machine, put together.
  * Parts are made and started here bottom-up and stopped in reverse; what they do is theirs.
  */
+import { minimalAdvertisement } from '@comfymesh/protocol/advertisement'
 import { MeshError } from '@comfymesh/protocol/errors'
 import { makeFolder } from './base/make-folder.ts'
 import { version } from './base/version.ts'
@@ -105,7 +106,10 @@ async function startParts(
   await executor.start()
   onStop(() => executor.stop())
 
-  const localPeer = createLocalPeer({ peerId: LOCAL_PEER_ID, name, version }, { executor })
+  const localPeer = createLocalPeer(
+    minimalAdvertisement({ peerId: LOCAL_PEER_ID, name, version }),
+    { executor },
+  )
   const worker = createStageWorker({}, { executor })
   const client = createStageClient({
     worker: (peerId) => (peerId === LOCAL_PEER_ID ? worker : undefined),

@@ -1,8 +1,42 @@
 /**
- * What a peer offers to the mesh. Small, because it is sent often; the large
- * parts, such as node definitions, are asked for separately.
+ * What a peer offers to the mesh. Small, because it is sent on every change; the large parts
+ * (node definitions, the catalog of models) are documents that are fetched once per digest.
  */
 import { z } from 'zod'
+
+/** Something that computes, with the memory that a model may use there. */
+const deviceSchema = z.object({
+  /** As its maker calls it, e.g. 'NVIDIA GeForce RTX 3060'. */
+  name: z.string(),
+  kind: z.enum(['gpu', 'cpu']),
+  /** Its memory; for a CPU the machine's. */
+  totalBytes: z.number(),
+  /** Absent where nothing tells. */
+  freeBytes: z.number().optional(),
+})
+
+const offeredExecutorSchema = z.object({
+  /** 'native', 'comfyui'. */
+  name: z.string(),
+  /** Names the document with its node definitions (`offeredNodesSchema`). */
+  nodesDigest: z.string(),
+})
+
+const queueSchema = z.object({
+  running: z.number(),
+  waiting: z.number(),
+})
+
+/** What something took here, learned from the jobs that ran. */
+const measuredSpeedSchema = z.object({
+  classType: z.string(),
+  /** Content identity of the model that computed; absent for nodes without one. */
+  modelId: z.string().optional(),
+  /** Of one step where the node has steps, else of the whole node. */
+  millisecondsPerStep: z.number(),
+  /** Of how many it is the mean. */
+  samples: z.number(),
+})
 
 export const advertisementSchema = z.object({
   peerId: z.string(),
@@ -10,6 +44,57 @@ export const advertisementSchema = z.object({
   name: z.string(),
   /** The agent's version. */
   version: z.string(),
+  devices: z.array(deviceSchema).default([]),
+  /** What its owner lets comfymesh use of the devices' memory; absent means all of it. */
+  memoryBudgetBytes: z.number().optional(),
+  executors: z.array(offeredExecutorSchema).default([]),
+  /** Names the document with its models (`catalogSchema`); absent until they are known. */
+  catalogDigest: z.string().optional(),
+  /** Content identities of the models that are in memory. */
+  residentModels: z.array(z.string()).default([]),
+  queue: queueSchema.default({ running: 0, waiting: 0 }),
+  speeds: z.array(measuredSpeedSchema).default([]),
 })
 
 export type Advertisement = z.infer<typeof advertisementSchema>
+export type Device = z.infer<typeof deviceSchema>
+export type MeasuredSpeed = z.infer<typeof measuredSpeedSchema>
+
+/** The advertisement of a peer of which no more than this is known. */
+export function minimalAdvertisement(
+  peer: Pick<Advertisement, 'peerId' | 'name' | 'version'>,
+): Advertisement {
+  return advertisementSchema.parse(peer)
+}
+
+/**
+ * The document behind `nodesDigest`: for every node class the digest of another document, so
+ * that a new file in one dropdown costs one small fetch and not all definitions again.
+ */
+export const offeredNodesSchema = z.record(z.string(), z.string())
+
+/** What is offered of one node class. */
+export const offeredNodeSchema = z.object({
+  /** As in ComfyUI's /object_info. */
+  definition: z.record(z.string(), z.unknown()),
+  /** Inputs that the class judges by its own code: not bound to their dropdowns. */
+  judgedInputs: z.array(z.string()).default([]),
+})
+
+const catalogModelSchema = z.object({
+  /** ComfyUI's folder key: 'checkpoints', 'loras', ... */
+  kind: z.string(),
+  /** As a prompt says it, subfolders with forward slashes. */
+  name: z.string(),
+  /** Content identity: equal for equal files, whatever their names. */
+  id: z.string(),
+  sizeBytes: z.number(),
+})
+
+/** The document behind `catalogDigest`. */
+export const catalogSchema = z.array(catalogModelSchema)
+
+export type OfferedNodes = z.infer<typeof offeredNodesSchema>
+export type OfferedNode = z.infer<typeof offeredNodeSchema>
+export type Catalog = z.infer<typeof catalogSchema>
+export type CatalogModel = Catalog[number]

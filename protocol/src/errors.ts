@@ -30,6 +30,18 @@ export const errorCodes = {
   out_of_memory: { retryable: true },
   /** No peer of the mesh can run a stage. */
   no_peer: { retryable: false },
+  /** A peer of the mesh does not answer, or its connection broke. */
+  peer_unreachable: { retryable: true },
+  /** A peer runs a comfymesh that does not speak what is asked. */
+  peer_incompatible: { retryable: false },
+  /** An invite is unreadable, expired, used up or withdrawn. */
+  invite_refused: { retryable: false },
+  /** This machine is not, or no longer, a member of the mesh. */
+  not_a_member: { retryable: false },
+  /** Another agent has the same identity: a data folder was copied. */
+  duplicate_identity: { retryable: false },
+  /** The mesh of this agent is off, or could not start. */
+  mesh_unavailable: { retryable: false },
   /** The runner process died while it worked. */
   runner_died: { retryable: true },
   /** The queue is full. */

@@ -1,4 +1,5 @@
 /** From prompt to stages and placements. */
+import { minimalAdvertisement } from '@comfymesh/protocol/advertisement'
 import type { NodeDefinitions, Prompt } from '@comfymesh/protocol/workflow'
 import t from 'tap'
 import { executionOrder } from '../../src/planning/graph.ts'
@@ -17,7 +18,7 @@ const graphOf = (prompt: object, definitions = testDefinitions) => ({
 })
 
 function peer(name: string, definitions: NodeDefinitions = testDefinitions): PeerOffer {
-  const advertisement = { peerId: `id-${name}`, name, version: '0.1.0' }
+  const advertisement = minimalAdvertisement({ peerId: `id-${name}`, name, version: '0.1.0' })
   const judgedInputs = (classType: string) => (classType === 'LoadImage' ? ['image'] : [])
   return { advertisement, definitions, judgedInputs }
 }
