@@ -14,6 +14,7 @@ import { createStageClient } from './execution/stage-client.ts'
 import { createStageWorker } from './execution/stage-worker.ts'
 import type { Executor } from './executors/executor.ts'
 import { createNativeExecutor } from './executors/native/native-executor.ts'
+import { frontendFolder } from './gateway/frontend-folder.ts'
 import { createGateway } from './gateway/server.ts'
 import { type FolderSettings, ModelFolders } from './models/folders.ts'
 import { openDatabase } from './store/database.ts'
@@ -38,6 +39,8 @@ export interface AgentSettings {
   readonly vramBytes?: number
   /** The only execution provider to use ('cpu', 'cuda', ...); undefined takes the best that works. */
   readonly provider?: string
+  /** Folder of an official ComfyUI frontend, served at `/comfy/`. */
+  readonly frontend?: string
   /** Levels of the log that are written; 'info' by default. */
   readonly logLevel?: 'debug' | 'info' | 'warn' | 'error' | 'silent'
 }
@@ -67,7 +70,7 @@ type Stop = () => Promise<void> | void
 /**
  * Starts an agent. When a part does not start, those before it are stopped again.
  * @throws MeshError `storage_failed` when the data folder is in use or unusable,
- *   `invalid_settings` when the port is taken.
+ *   `invalid_settings` when the port is taken or the frontend's folder holds none.
  */
 export async function startAgent(settings: AgentSettings, parts: AgentParts = {}): Promise<Agent> {
   const stops: Stop[] = []
@@ -92,6 +95,7 @@ async function startParts(
 ): Promise<{ url: string; jobs: JobRunner }> {
   const { name, folders } = settings
   const log = parts.log ?? createLog({ level: settings.logLevel ?? 'info' })
+  const frontend = settings.frontend === undefined ? undefined : frontendFolder(settings.frontend)
 
   const database = await openDatabase(settings.dataDir)
   onStop(() => database.close())
@@ -126,7 +130,12 @@ async function startParts(
   })
   await jobs.recover()
   const gateway = createGateway(
-    { host: settings.host, port: settings.port, identity: { name, version } },
+    {
+      host: settings.host,
+      port: settings.port,
+      identity: { name, version },
+      ...(frontend !== undefined && { frontend }),
+    },
     { runner: jobs, folders: new ModelFolders(folders), warn: log.warn },
   )
   // Listening before working: whoever submitted a job can follow it from its first event.

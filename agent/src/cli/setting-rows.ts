@@ -121,6 +121,17 @@ export const settingRows = {
     isPath: true,
     schema: path,
   },
+  frontend: {
+    flag: 'frontend',
+    environment: 'COMFYMESH_FRONTEND',
+    placeholder: '<folder>',
+    description:
+      'Files of an official ComfyUI frontend (the package comfyui-frontend-package), served at /comfy/',
+    defaults: 'none',
+    example: '~/comfyui_frontend_package/static',
+    isPath: true,
+    schema: path,
+  },
   name: {
     flag: 'name',
     environment: 'COMFYMESH_NAME',

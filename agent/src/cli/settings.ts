@@ -69,6 +69,7 @@ function complete(given: GivenSettings, dataDir: string): AgentSettings {
     host: given.host ?? '127.0.0.1',
     port: given.port ?? DEFAULT_PORT,
     folders: foldersFor(given, dataDir),
+    ...(given.frontend !== undefined && { frontend: given.frontend }),
     ...(given.threads !== undefined && { threads: given.threads }),
     ...(given.vram !== undefined && { vramBytes: given.vram }),
     ...(given.provider !== undefined && { provider: given.provider }),

@@ -2,6 +2,7 @@
 import { availableParallelism, totalmem } from 'node:os'
 import type { AgentSettings } from '../agent.ts'
 import { version } from '../base/version.ts'
+import { FRONTEND_PATH } from '../gateway/frontend-folder.ts'
 import { ModelFolders, type ModelKind } from '../models/folders.ts'
 import { type Arguments, settingFlags, settingOptions, UsageError } from './arguments.ts'
 import type { Command } from './command.ts'
@@ -71,6 +72,7 @@ export function greeting(url: string, settings: AgentSettings): string[] {
     `  models    ${modelCounts(folders)}`,
     `  pictures  ${settings.folders.output}`,
     `  data      ${settings.dataDir}`,
+    ...(settings.frontend === undefined ? [] : [`  frontend  ${url}${FRONTEND_PATH}/`]),
     ...(isLoopback(settings.host) ? [] : [paint('yellow', openToAll(settings.host))]),
     paint('dim', 'Ctrl-C stops it.'),
   ]

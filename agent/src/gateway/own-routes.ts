@@ -1,5 +1,7 @@
 /** The agent's own routes: what answers here, and whether it is well. */
-import { json, type Route, text } from './route.ts'
+import type { JobRunner } from '../execution/job-runner.ts'
+import { homePage, homePageHeaders, homeText } from './home-page.ts'
+import { type Answer, json, type Request, type Route, text } from './route.ts'
 
 export interface AgentIdentity {
   readonly name: string
@@ -11,23 +13,28 @@ export interface OwnModules {
   /** Where the agent is reached; known once it listens. */
   readonly url: () => string
   readonly uptimeMs: () => number
+  readonly runner: Pick<JobRunner, 'running' | 'pending'>
+  /** Whether an official frontend is served. */
+  readonly hasFrontend: boolean
 }
 
-export function ownRoutes({ identity, url, uptimeMs }: OwnModules): Route[] {
+export function ownRoutes(modules: OwnModules): Route[] {
+  const { identity, url, uptimeMs } = modules
   const { name, version } = identity
   return [
-    {
-      method: 'GET',
-      path: '/',
-      handle: () =>
-        text(
-          `comfymesh ${version} on ${name}.\nComfyUI's API is here and at /api, its WebSocket at /ws; see /object_info and /health.\n`,
-        ),
-    },
+    { method: 'GET', path: '/', handle: (request) => home(modules, request) },
     {
       method: 'GET',
       path: '/health',
       handle: () => json({ name, version, url: url(), uptimeMs: uptimeMs(), ready: true }),
     },
   ]
+}
+
+/** A page for people; programs that do not ask for one get a line of text. */
+function home({ identity, runner, hasFrontend }: OwnModules, { headers }: Request): Answer {
+  const queue = { running: runner.running().length, waiting: runner.pending().length }
+  const facts = { ...identity, ...queue, hasFrontend }
+  if (!headers.accept?.includes('text/html')) return text(homeText(facts))
+  return { status: 200, headers: homePageHeaders, body: homePage(facts) }
 }

@@ -7,10 +7,13 @@ import websocket from '@fastify/websocket'
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import type { JobRunner } from '../execution/job-runner.ts'
 import type { ModelFolders } from '../models/folders.ts'
+import { cacheControl } from './cache-control.ts'
 import { comfyuiRoutes } from './comfyui/routes.ts'
 import { createSockets } from './comfyui/sockets.ts'
 import { MAX_UPLOAD_BYTES } from './comfyui/system-routes.ts'
 import { refusal } from './edge.ts'
+import { serveFrontend } from './frontend.ts'
+import { FRONTEND_PATH } from './frontend-folder.ts'
 import { type AgentIdentity, ownRoutes } from './own-routes.ts'
 import { type Answer, empty, json, type Request, type Route, text } from './route.ts'
 import { jobRoutes } from './v1/job-routes.ts'
@@ -20,6 +23,8 @@ export interface GatewayOptions {
   /** 0 takes any free port. */
   readonly port: number
   readonly identity: AgentIdentity
+  /** The folder of an official ComfyUI frontend, to be served at `/comfy/`. */
+  readonly frontend?: string
 }
 
 export interface GatewayModules {
@@ -60,9 +65,13 @@ export function createGateway(options: GatewayOptions, modules: GatewayModules):
 
   guard(server, modules.warn)
   server.register(websocket, { options: { maxPayload: MAX_SOCKET_MESSAGE_BYTES } })
+  if (options.frontend !== undefined) serveFrontend(server, options.frontend)
+  // As in ComfyUI, every route exists twice; and a frontend looks for them beside its page.
+  const places = options.frontend === undefined ? [''] : ['', FRONTEND_PATH]
+  const prefixes = places.flatMap((place) => [place, `${place}/api`])
   server.register(async (scope) => {
-    for (const path of ['/ws', '/api/ws']) {
-      scope.get(path, { websocket: true }, (socket, request) => {
+    for (const prefix of prefixes) {
+      scope.get(`${prefix}/ws`, { websocket: true }, (socket, request) => {
         sockets.attach(socket, queryOf(request).get('clientId') ?? undefined)
       })
     }
@@ -70,12 +79,12 @@ export function createGateway(options: GatewayOptions, modules: GatewayModules):
       identity: options.identity,
       url: () => url,
       uptimeMs: () => Math.round(performance.now() - startedAtMs),
+      runner: modules.runner,
+      hasFrontend: options.frontend !== undefined,
     })
     for (const route of [...own, ...jobRoutes(modules)]) addRoute(scope, route, '')
-    // As in ComfyUI, every route exists twice.
     for (const route of comfyuiRoutes(modules)) {
-      addRoute(scope, route, '')
-      addRoute(scope, route, '/api')
+      for (const prefix of prefixes) addRoute(scope, route, prefix)
     }
   })
 
@@ -106,6 +115,11 @@ function guard(server: FastifyInstance, warn: GatewayModules['warn']): void {
     const type = request.headers['content-type']
     if (type !== undefined && !/^multipart\/form-data\b/i.test(type))
       request.headers['content-type'] = 'application/octet-stream'
+  })
+  server.addHook('onSend', async (request, reply) => {
+    const value = cacheControl(pathOf(request), reply.statusCode)
+    if (value !== undefined && !reply.hasHeader('cache-control'))
+      reply.header('cache-control', value)
   })
   // An upgrade that came to nothing leaves a socket that no HTTP server looks after.
   server.addHook('onResponse', async ({ raw }) => {
@@ -147,6 +161,10 @@ function requestOf(request: FastifyRequest): Request {
     headers: Object.fromEntries(headers),
     body: Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0),
   }
+}
+
+function pathOf({ url }: FastifyRequest): string {
+  return url.split('?', 1)[0]!
 }
 
 function queryOf({ url }: FastifyRequest): URLSearchParams {

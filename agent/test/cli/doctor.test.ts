@@ -2,7 +2,7 @@ import { createServer } from 'node:net'
 import { join } from 'node:path'
 import t from 'tap'
 import { providerFindings } from '../../src/cli/doctor/computing.ts'
-import { checkFolders, checkPort } from '../../src/cli/doctor/folders-and-port.ts'
+import { checkFolders, checkFrontend, checkPort } from '../../src/cli/doctor/folders-and-port.ts'
 import { checkModels } from '../../src/cli/doctor/model-files.ts'
 import { checkSettings } from '../../src/cli/doctor/settings-sources.ts'
 import { findingLines } from '../../src/cli/doctor.ts'
@@ -11,6 +11,7 @@ import { plainTerminal } from './terminals.ts'
 
 const root = t.testdir({
   data: {},
+  page: { 'index.html': '' },
   models: {
     checkpoints: { 'cut.safetensors': 'nonsense', 'old.ckpt': '' },
     loras: {},
@@ -73,6 +74,14 @@ t.test('models that cannot be used are named with the reason', async (t) => {
     },
   )
   t.match(findings.at(-1), { state: 'note', message: /pickles.*old.ckpt/ })
+})
+
+t.test('a frontend is looked for where the settings say', async (t) => {
+  t.strictSame(await checkFrontend(settingsWith()), [])
+  const page = join(root, 'page')
+  t.match(await checkFrontend(settingsWith({ frontend: page })), [{ state: 'ok', message: page }])
+  const wrong = await checkFrontend(settingsWith({ frontend: join(root, 'models') }))
+  t.match(wrong, [{ state: 'problem', message: /models holds no frontend/ }])
 })
 
 t.test('folders that cannot be written to', async (t) => {

@@ -2,7 +2,7 @@
 import type { AgentSettings } from '../../agent.ts'
 import { checkComputing } from './computing.ts'
 import type { Finding } from './finding.ts'
-import { checkDisk, checkFolders, checkPort } from './folders-and-port.ts'
+import { checkDisk, checkFolders, checkFrontend, checkPort } from './folders-and-port.ts'
 import { checkMemory, checkNode } from './machine.ts'
 import { checkModels } from './model-files.ts'
 import { checkSettings } from './settings-sources.ts'
@@ -16,6 +16,7 @@ const checks: readonly { readonly name: string; readonly check: Check }[] = [
   { name: 'Computing', check: checkComputing },
   { name: 'Models', check: checkModels },
   { name: 'Folders', check: checkFolders },
+  { name: 'Frontend', check: checkFrontend },
   { name: 'Disk', check: checkDisk },
   { name: 'Port', check: checkPort },
 ]

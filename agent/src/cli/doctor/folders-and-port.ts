@@ -5,6 +5,7 @@ import { createServer } from 'node:net'
 import { dirname, join } from 'node:path'
 import type { AgentSettings } from '../../agent.ts'
 import { makeFolder } from '../../base/make-folder.ts'
+import { frontendFolder } from '../../gateway/frontend-folder.ts'
 import { agentHealth, localUrl } from '../agent-client.ts'
 import { byteSize } from '../duration.ts'
 import type { Finding } from './finding.ts'
@@ -29,6 +30,17 @@ function folderFinding(check: string, folder: string, flag: string): Finding {
     const message = `${folder} cannot be written to (${code})`
     const advice = `Check its permissions, or choose another with ${flag}.`
     return { check, state: 'problem', message, advice, data }
+  }
+}
+
+export async function checkFrontend({ frontend }: AgentSettings): Promise<Finding[]> {
+  if (frontend === undefined) return []
+  try {
+    const folder = frontendFolder(frontend)
+    return [{ check: 'Frontend', state: 'ok', message: folder, data: { folder } }]
+  } catch (error) {
+    const { message } = error as Error
+    return [{ check: 'Frontend', state: 'problem', message, data: { folder: frontend } }]
   }
 }
 
