@@ -47,31 +47,57 @@ export function sources(graph: Graph, id: NodeId): NodeId[] {
  * directly, then what such a node waits for, then whatever was found first.
  */
 export function executionOrder(graph: Graph, outputs: readonly NodeId[]): NodeId[] {
-  const pending = new Set(discover(graph, outputs))
-  const consumers = consumersOf(graph, pending)
-  const isOutput = (id: NodeId) =>
-    graph.definitions[graph.prompt[id]!.class_type]!.output_node === true
-  const leadsToOutput = (id: NodeId) => consumers.get(id)!.some(isOutput)
-  const waitingFor = new Map([...pending].map((id) => [id, new Set(sources(graph, id)).size]))
-  const ready = [...pending].filter((id) => waitingFor.get(id) === 0)
-  const found = new Map([...pending].map((id, index) => [id, index]))
+  const found = discover(graph, outputs)
+  const consumers = consumersOf(graph, new Set(found))
+  const ranks = ranksOf(graph, found, consumers)
+  const waitingFor = new Map(found.map((id) => [id, new Set(sources(graph, id)).size]))
+  /** The next one last, because taking from the end moves nothing. */
+  const ready = found
+    .filter((id) => waitingFor.get(id) === 0)
+    .sort((a, b) => ranks.get(b)! - ranks.get(a)!)
   const order: NodeId[] = []
-  while (ready.length > 0) {
-    ready.sort((a, b) => found.get(a)! - found.get(b)!)
-    const next =
-      ready.find(isOutput) ??
-      ready.find(leadsToOutput) ??
-      ready.find((id) => consumers.get(id)!.some(leadsToOutput)) ??
-      ready[0]!
-    ready.splice(ready.indexOf(next), 1)
+  for (let next = ready.pop(); next !== undefined; next = ready.pop()) {
     order.push(next)
     for (const consumer of consumers.get(next)!) {
       const left = waitingFor.get(consumer)! - 1
       waitingFor.set(consumer, left)
-      if (left === 0) ready.push(consumer)
+      if (left === 0) ready.splice(placeOf(consumer, ready, ranks), 0, consumer)
     }
   }
   return order
+}
+
+/** Which of two ready nodes goes first does not depend on what else is ready: the lower rank. */
+function ranksOf(
+  graph: Graph,
+  found: readonly NodeId[],
+  consumers: ReadonlyMap<NodeId, readonly NodeId[]>,
+): Map<NodeId, number> {
+  const isOutput = (id: NodeId) =>
+    graph.definitions[graph.prompt[id]!.class_type]!.output_node === true
+  const isConsumedBy = (some: ReadonlySet<NodeId>) => (id: NodeId) =>
+    consumers.get(id)!.some((consumer) => some.has(consumer))
+  const first = new Set(found.filter(isOutput))
+  const second = new Set(found.filter(isConsumedBy(first)))
+  const third = new Set(found.filter(isConsumedBy(second)))
+  const inOrder = new Set([first, second, third].flatMap((group) => [...group]).concat(found))
+  return new Map([...inOrder].map((id, rank) => [id, rank]))
+}
+
+/** The index at which a node belongs in a list whose ranks go down. */
+function placeOf(
+  node: NodeId,
+  list: readonly NodeId[],
+  ranks: ReadonlyMap<NodeId, number>,
+): number {
+  let low = 0
+  let high = list.length
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if (ranks.get(list[middle]!)! > ranks.get(node)!) low = middle + 1
+    else high = middle
+  }
+  return low
 }
 
 /** Nodes in the order in which ComfyUI's search from the outputs meets them: last input first. */

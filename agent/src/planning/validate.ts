@@ -3,30 +3,23 @@
  * wrong with the others, in ComfyUI's own words and shapes. Pure; the checks that
  * need a disk (does that picture exist?) are passed in.
  */
-import type { JsonObject, JsonValue } from '@comfymesh/protocol/json'
+import type { JsonValue } from '@comfymesh/protocol/json'
 import {
   isLink,
   type NodeDefinitions,
   type NodeId,
   type Prompt,
 } from '@comfymesh/protocol/workflow'
-import { declaredInputs } from './graph.ts'
+import { type NodeErrors, type NodeProblems, type Problem, problem } from './problem.ts'
 import {
-  type FixedProblem,
-  type NodeErrors,
-  type NodeProblems,
-  type Problem,
-  problem,
-} from './problem.ts'
-import { pythonRepr, pythonText } from './python-text.ts'
-import { checkConstant, typesMatch } from './validate-input.ts'
-import { firstMalformed, isObject } from './validate-shape.ts'
-
-/** Inputs of a class that its own code judges (ComfyUI's VALIDATE_INPUTS). */
-export interface CustomValidation {
-  readonly inputs: readonly string[]
-  check(constants: JsonObject): Promise<string | undefined>
-}
+  type CustomValidation,
+  customProblems,
+  type Examined,
+  examineNode,
+  PythonError,
+  type SoundLink,
+} from './validate-node.ts'
+import { firstMalformed } from './validate-shape.ts'
 
 export interface ValidationInput {
   readonly prompt: JsonValue
@@ -72,22 +65,27 @@ export async function validatePrompt(input: ValidationInput): Promise<Validation
   return { valid: false, error, nodeErrors }
 }
 
-/** What Python would have thrown where a link leads nowhere or a node has no inputs. */
-class PythonError extends Error {
-  readonly exceptionType: string
-
-  constructor(exceptionType: string, message: string) {
-    super(message)
-    this.exceptionType = exceptionType
-  }
+/** How a node was reached: as an output, or by a link of another node. */
+interface Visit {
+  readonly id: NodeId
+  readonly examined: Examined
+  readonly by?: SoundLink
+  /** How many of its links have been followed. */
+  followed: number
 }
 
-/** The depth-first walk from the outputs to everything they depend on, each node once. */
+/**
+ * The depth-first walk from the outputs to everything they depend on, each node once.
+ * Its path is a list, not the stack of calls: a chain of nodes may be of any length.
+ */
 class Walk {
   readonly #prompt: Prompt
   readonly #input: ValidationInput
-  readonly #validity = new Map<NodeId, { valid: boolean; problems: Problem[] }>()
-  readonly #path: NodeId[] = []
+  readonly #verdicts = new Map<NodeId, { valid: boolean; problems: readonly Problem[] }>()
+  /** Cycles that run through a node that is still being walked. */
+  readonly #cycles = new Map<NodeId, Problem>()
+  readonly #path: Visit[] = []
+  readonly #depths = new Map<NodeId, number>()
 
   constructor(prompt: Prompt, input: ValidationInput) {
     this.#prompt = prompt
@@ -95,155 +93,91 @@ class Walk {
   }
 
   isValid(id: NodeId): boolean {
-    return this.#validity.get(id)?.valid ?? false
+    return this.#verdicts.get(id)?.valid ?? false
   }
 
   problemsOf(id: NodeId): readonly Problem[] {
-    return this.#validity.get(id)?.problems ?? []
+    return this.#verdicts.get(id)?.problems ?? []
   }
 
-  async output(id: NodeId): Promise<void> {
-    try {
-      await this.#node(id)
-    } catch (thrown) {
-      this.#fail(id, 'exception_during_validation', thrown, {})
+  async output(output: NodeId): Promise<void> {
+    if (!this.#verdicts.has(output)) this.#enter(output)
+    for (let visit = this.#path.at(-1); visit !== undefined; visit = this.#path.at(-1)) {
+      const link = visit.examined.links[visit.followed++]
+      if (link === undefined) {
+        this.#verdicts.set(visit.id, await this.#verdict(visit))
+        this.#path.pop()
+        this.#depths.delete(visit.id)
+      } else if (this.#depths.has(link.source)) this.#noteCycle(link.source)
+      else if (!this.#verdicts.has(link.source)) this.#enter(link.source, link)
     }
   }
 
   /** Problems by node, each with those of the failed outputs that depend on it. */
   errors(failedOutputs: readonly NodeId[]): NodeErrors {
-    const errors = new Map<NodeId, NodeProblems>()
+    const errors = new Map<NodeId, NodeProblems & { dependent_outputs: NodeId[] }>()
     for (const output of failedOutputs) {
       for (const id of ancestors(this.#prompt, output)) {
         const problems = this.problemsOf(id)
         if (problems.length === 0) continue
-        const dependent_outputs = [...(errors.get(id)?.dependent_outputs ?? []), output]
         const class_type = this.#prompt[id]!.class_type
-        errors.set(id, { errors: problems, dependent_outputs, class_type })
+        const entry = errors.get(id) ?? { errors: problems, dependent_outputs: [], class_type }
+        entry.dependent_outputs.push(output)
+        errors.set(id, entry)
       }
     }
     return Object.fromEntries(errors)
   }
 
-  async #node(id: NodeId): Promise<boolean> {
-    const known = this.#validity.get(id)
-    if (known !== undefined) return known.valid
-    const cycleStart = this.#path.indexOf(id)
-    if (cycleStart >= 0) return this.#cycle(this.#path.slice(cycleStart))
-    this.#path.push(id)
-    try {
-      const { valid, problems } = await this.#inputs(id)
-      // A cycle through this node has been noted while its inputs were followed.
-      const noted = this.#validity.get(id)?.problems ?? []
-      const isSound = valid && problems.length === 0 && noted.length === 0
-      this.#validity.set(id, { valid: isSound, problems: [...noted, ...problems] })
-      return isSound
-    } finally {
-      this.#path.pop()
-    }
+  #enter(id: NodeId, by?: SoundLink): void {
+    const { definitions, custom } = this.#input
+    const judged = (classType: string) => custom?.(classType)?.inputs ?? []
+    const examined = examineNode(id, { prompt: this.#prompt, definitions, judged })
+    this.#depths.set(id, this.#path.length)
+    this.#path.push({ id, examined, followed: 0, ...(by && { by }) })
   }
 
-  async #inputs(id: NodeId): Promise<{ valid: boolean; problems: Problem[] }> {
+  async #verdict({ id, examined, by }: Visit) {
     const { class_type, inputs } = this.#prompt[id]!
-    if (!isObject(inputs)) throw new PythonError('KeyError', "'inputs'")
-    const definition = this.#input.definitions[class_type]!
+    if (examined.failure !== undefined) return failed(examined.failure, by)
+    const problems = [...examined.problems]
+    const cycle = this.#cycles.get(id)
+    if (cycle !== undefined) problems.unshift(cycle)
     const custom = this.#input.custom?.(class_type)
-    const problems: Problem[] = []
-    let valid = true
-    for (const [name, config] of declaredInputs(definition)) {
-      const value = inputs[name]
-      if (value === undefined) {
-        if (definition.input.required?.[name] === undefined) continue
-        problems.push(problem('required_input_missing', name, { input_name: name }))
-      } else if (Array.isArray(value)) {
-        const linked = await this.#link(name, config, value)
-        if (linked !== true) valid = false
-        if (typeof linked === 'object') problems.push(linked)
-      } else {
-        const judged = custom?.inputs.includes(name) ?? false
-        const { value: coerced, found } = checkConstant(name, config, value, judged)
-        inputs[name] = coerced
-        if (found !== undefined) problems.push(found)
-      }
-    }
-    if (custom !== undefined) problems.push(...(await customProblems(custom, inputs)))
-    return { valid, problems }
-  }
-
-  /** True when the linked node is sound, false when its own problems say why not. */
-  async #link(name: string, config: JsonValue[], link: JsonValue[]): Promise<boolean | Problem> {
-    const about = { input_name: name, input_config: config }
-    if (link.length !== 2)
-      return problem('bad_linked_input', name, { ...about, received_value: link })
-    const [id, slot] = link as [JsonValue, JsonValue]
-    const received = this.#outputType(id, slot)
-    if (!typesMatch(received, config[0]!)) {
-      const types = `received_type(${pythonText(received)}) mismatch input_type(${pythonText(config[0])})`
-      const extra = { ...about, received_type: received, linked_node: link }
-      return problem('return_type_mismatch', `${name}, ${types}`, extra)
-    }
-    const source = id as NodeId
     try {
-      return await this.#node(source)
+      if (custom !== undefined) problems.push(...(await customProblems(custom, inputs)))
     } catch (thrown) {
-      this.#fail(source, 'exception_during_inner_validation', thrown, {
-        ...about,
-        linked_node: link,
-      })
-      return false
+      return failed(thrown as Error, by)
     }
+    const isSound = ({ source }: SoundLink) => this.isValid(source)
+    return { valid: problems.length === 0 && examined.links.every(isSound), problems }
   }
 
-  #outputType(id: JsonValue, slot: JsonValue): JsonValue {
-    if (typeof id === 'object' && id !== null)
-      throw new PythonError(
-        'TypeError',
-        `unhashable type: '${Array.isArray(id) ? 'list' : 'dict'}'`,
-      )
-    if (typeof id !== 'string' || !Object.hasOwn(this.#prompt, id))
-      throw new PythonError('KeyError', pythonRepr(id))
-    const types = this.#input.definitions[this.#prompt[id]!.class_type]!.output
-    const type = typeof slot === 'number' ? types[slot] : undefined
-    if (type === undefined) throw new PythonError('IndexError', 'tuple index out of range')
-    return type
-  }
-
-  #cycle(nodes: readonly NodeId[]): false {
-    const named = [...nodes, nodes[0]!].map((id) => `${id} (${this.#prompt[id]!.class_type})`)
+  #noteCycle(start: NodeId): void {
+    const nodes = this.#path.slice(this.#depths.get(start)).map(({ id }) => id)
+    const named = [...nodes, start].map((id) => `${id} (${this.#prompt[id]!.class_type})`)
     for (const node_id of nodes) {
-      const extra = { node_id, cycle_nodes: [...nodes] }
-      const found = problem('dependency_cycle', named.join(' -> '), extra)
-      const problems = this.problemsOf(node_id)
-      // Set while the node is still being walked; `#node` keeps it.
-      if (!problems.some(({ type }) => type === found.type))
-        this.#validity.set(node_id, { valid: false, problems: [...problems, found] })
+      if (this.#cycles.has(node_id)) continue
+      const extra = { node_id, cycle_nodes: nodes }
+      this.#cycles.set(node_id, problem('dependency_cycle', named.join(' -> '), extra))
     }
-    return false
-  }
-
-  #fail(id: NodeId, type: FixedProblem, thrown: unknown, extra: JsonObject): void {
-    const { message } = thrown as Error
-    const exception_type = thrown instanceof PythonError ? thrown.exceptionType : 'RuntimeError'
-    const inner = 'input_name' in extra ? { exception_message: message } : {}
-    const extra_info = { ...extra, ...inner, exception_type, traceback: [message] }
-    this.#validity.set(id, { valid: false, problems: [problem(type, message, extra_info)] })
   }
 }
 
-async function customProblems(
-  custom: CustomValidation,
-  inputs: { readonly [name: string]: JsonValue },
-): Promise<Problem[]> {
-  const constants = Object.fromEntries(
-    Object.entries(inputs).filter(([, value]) => !Array.isArray(value)),
-  )
-  const judged = custom.inputs.filter((name) => name in constants)
-  if (judged.length === 0) return []
-  const complaint = await custom.check(constants)
-  if (complaint === undefined) return []
-  return judged.map((name) =>
-    problem('custom_validation_failed', `${name} - ${complaint}`, { input_name: name }),
-  )
+/** The verdict on a node whose validation threw. */
+function failed(error: Error, by: SoundLink | undefined) {
+  const { message } = error
+  const exception_type = error instanceof PythonError ? error.exceptionType : 'RuntimeError'
+  const thrown = { exception_type, traceback: [message] }
+  const found =
+    by === undefined
+      ? problem('exception_during_validation', message, thrown)
+      : problem('exception_during_inner_validation', message, {
+          ...by.about,
+          exception_message: message,
+          ...thrown,
+        })
+  return { valid: false, problems: [found] }
 }
 
 /** A node and everything it depends on, in the order of a depth-first walk. */

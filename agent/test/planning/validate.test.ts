@@ -128,6 +128,41 @@ t.test('links', async (t) => {
     })
     t.equal(result.nodeErrors[1]?.errors[0]?.details, '1 (TN_Add) -> 1 (TN_Add)')
   })
+  await t.test('a chain longer than any stack of calls', async (t) => {
+    const length = 20_000
+    const prompt: { [id: string]: object } = {
+      n0: { class_type: 'TN_Int', inputs: { value: 101 } },
+      end: { class_type: 'TN_Out', inputs: { x: [`n${length - 1}`, 0] } },
+    }
+    for (let index = 1; index < length; index++) {
+      const inputs = { a: [`n${index - 1}`, 0], b: 1 }
+      prompt[`n${index}`] = { class_type: 'TN_Add', inputs }
+    }
+    const broken = await validate(prompt)
+    t.notOk(broken.valid)
+    t.strictSame(Object.keys(broken.nodeErrors), ['n0'])
+    prompt.n0 = { class_type: 'TN_Int', inputs: { value: 1 } }
+    t.ok((await validate(prompt)).valid)
+    prompt.n0 = { class_type: 'TN_Add', inputs: { a: ['n1', 0], b: ['n2', 0] } }
+    const looped = await validate(prompt)
+    t.strictSame(Object.keys(looped.nodeErrors).sort(), ['n0', 'n1', 'n2'])
+    t.match(looped.nodeErrors.n0!.errors[0]!.details, 'n1 (TN_Add) -> n0 (TN_Add) -> n1 (TN_Add)')
+  })
+  await t.test('slots as Python indexes a tuple', async (t) => {
+    const linkedTo = async (slot: unknown) => {
+      const result = await validate({
+        1: { class_type: 'TN_Int', inputs: { value: 1 } },
+        3: { class_type: 'TN_Out', inputs: { x: ['1', slot] } },
+      })
+      return result.valid || result.nodeErrors[3]!.errors[0]!.details
+    }
+    t.equal(await linkedTo(0), true)
+    t.equal(await linkedTo(-1), true, 'from the end')
+    t.equal(await linkedTo(-2), 'tuple index out of range')
+    t.equal(await linkedTo('0'), 'tuple indices must be integers or slices, not str')
+    t.equal(await linkedTo(null), 'tuple indices must be integers or slices, not NoneType')
+    t.equal(await linkedTo(0.5), 'tuple indices must be integers or slices, not float')
+  })
   await t.test('wildcards and lists of types', async (t) => {
     const { typesMatch } = await import('../../src/planning/validate-input.ts')
     t.ok(typesMatch('INT', '*'))

@@ -116,11 +116,11 @@ function resolveInputs(
   const resolve = ([name, value]: [string, unknown]): [string, unknown] => {
     if (!isLink(value)) return [name, value]
     const outputs = shown.get(value[0])?.outputs
-    if (outputs === undefined || !(value[1] in outputs)) {
+    if (outputs === undefined || outputs.at(value[1]) === undefined) {
       const what = `input ${name} is linked to output ${value[1]} of node ${value[0]}`
       throw new MeshError('node_failed', `${what}, which does not run before it in this stage`)
     }
-    return [name, outputs[value[1]]]
+    return [name, outputs.at(value[1])]
   }
   return Object.fromEntries(Object.entries(node.inputs).map(resolve))
 }
