@@ -14,9 +14,11 @@ import { createStageClient } from './execution/stage-client.ts'
 import { createStageWorker } from './execution/stage-worker.ts'
 import type { Executor } from './executors/executor.ts'
 import { createNativeExecutor } from './executors/native/native-executor.ts'
+import { edgeRules, isLoopback } from './gateway/edge.ts'
 import { frontendFolder } from './gateway/frontend-folder.ts'
 import { createGateway } from './gateway/server.ts'
 import { type FolderSettings, ModelFolders } from './models/folders.ts'
+import { openAccessToken } from './store/access-token.ts'
 import { openDatabase } from './store/database.ts'
 import { openJobStore } from './store/jobs.ts'
 import { createLog, type Log } from './telemetry/log.ts'
@@ -31,6 +33,15 @@ export interface AgentSettings {
   readonly host: string
   /** 0 takes any free port. */
   readonly port: number
+  /**
+   * What everybody has to show who asks something of the agent; false: nobody has to show anything.
+   * Undefined: a token of the data folder, as soon as others than this machine can reach the agent.
+   */
+  readonly token?: string | false
+  /** Names by which others know this machine, such as that of a proxy in front; lower case. */
+  readonly allowedHosts?: readonly string[]
+  /** Pages that may use the agent besides its own, such as `http://localhost:5173`. */
+  readonly allowedOrigins?: readonly string[]
   /** Models, and the input, output and temp folders. Absolute paths. */
   readonly folders: FolderSettings
   /** CPU threads of the model sessions; undefined lets the executor choose. */
@@ -50,6 +61,8 @@ export interface Agent {
   readonly version: string
   /** Where ComfyUI's clients reach it, e.g. `http://127.0.0.1:8288`. */
   readonly url: string
+  /** What its clients have to show, if anything. */
+  readonly token?: string
   /** For whoever runs in this process: the CLI's `run`, `demo` and `bench`. */
   readonly jobs: JobRunner
   /** Ends everything; a job that runs goes on after the next start. Safe to call twice. */
@@ -75,13 +88,13 @@ type Stop = () => Promise<void> | void
 export async function startAgent(settings: AgentSettings, parts: AgentParts = {}): Promise<Agent> {
   const stops: Stop[] = []
   try {
-    const { url, jobs } = await startParts(settings, parts, (stop) => stops.push(stop))
+    const started = await startParts(settings, parts, (stop) => stops.push(stop))
     let stopped: Promise<void> | undefined
     const stop = () => {
       stopped ??= stopAll(stops)
       return stopped
     }
-    return { name: settings.name, version, url, jobs, stop }
+    return { name: settings.name, version, ...started, stop }
   } catch (error) {
     await stopAll(stops)
     throw error
@@ -92,7 +105,7 @@ async function startParts(
   settings: AgentSettings,
   parts: AgentParts,
   onStop: (stop: Stop) => void,
-): Promise<{ url: string; jobs: JobRunner }> {
+): Promise<Pick<Agent, 'url' | 'token' | 'jobs'>> {
   const { name, folders } = settings
   const log = parts.log ?? createLog({ level: settings.logLevel ?? 'info' })
   const frontend = settings.frontend === undefined ? undefined : frontendFolder(settings.frontend)
@@ -129,12 +142,15 @@ async function startParts(
     warn: log.warn,
   })
   await jobs.recover()
+  const token = accessToken(settings)
+  const rules = edgeRules(settings.allowedHosts ?? [], settings.allowedOrigins ?? [])
   const gateway = createGateway(
     {
       host: settings.host,
       port: settings.port,
       identity: { name, version },
       ...(frontend !== undefined && { frontend }),
+      guards: { rules, ...(token !== undefined && { token }) },
     },
     { runner: jobs, folders: new ModelFolders(folders), warn: log.warn },
   )
@@ -146,7 +162,15 @@ async function startParts(
     // The job that runs goes on after the next start, so nobody waits for its step to end.
     await Promise.all([jobs.stop(), executor.stop()])
   })
-  return { url, jobs }
+  return { url, jobs, ...(token !== undefined && { token: token() }) }
+}
+
+/** Whoever else than this machine can reach the agent, directly or through a proxy, shows a token. */
+function accessToken(settings: AgentSettings): (() => string) | undefined {
+  const { token, host, allowedHosts = [], dataDir } = settings
+  if (token === false) return undefined
+  if (token !== undefined) return () => token
+  return isLoopback(host) && allowedHosts.length === 0 ? undefined : openAccessToken(dataDir)
 }
 
 function nativeExecutor({ folders, threads, vramBytes, provider }: AgentSettings, log: Log) {

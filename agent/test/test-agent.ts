@@ -33,10 +33,11 @@ export async function startTestAgent(
   t: Test,
   executor: Executor,
   dataDir: string = t.testdir(),
+  settings: Partial<AgentSettings> = {},
 ): Promise<Agent & { readonly dataDir: string }> {
   mkdirSync(dataDir, { recursive: true })
   const log = createLog({ level: 'silent' })
-  const agent = await startAgent(testSettings(dataDir), { executor, log })
+  const agent = await startAgent({ ...testSettings(dataDir), ...settings }, { executor, log })
   t.teardown(() => agent.stop())
   return { ...agent, dataDir }
 }

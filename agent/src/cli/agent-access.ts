@@ -1,9 +1,8 @@
 /** Where a command finds its agent: the one that runs on this machine, or one of its own. */
 import type { AgentSettings } from '../agent.ts'
-import { agentHealth, localUrl } from './agent-client.ts'
+import { type AgentAddress, agentHealth, localAgent } from './agent-client.ts'
 
-export interface AgentAccess {
-  readonly url: string
+export interface AgentAccess extends AgentAddress {
   /** True when it was started for this command and ends with it. */
   readonly isOwn: boolean
 }
@@ -16,9 +15,9 @@ export async function withAgent<T>(
   settings: AgentSettings,
   use: (agent: AgentAccess) => Promise<T>,
 ): Promise<T> {
-  const url = localUrl(settings)
-  const isRunning = settings.port !== 0 && (await agentHealth(url)) !== undefined
-  return isRunning ? use({ url, isOwn: false }) : withOwnAgent(settings, use)
+  const agent = localAgent(settings)
+  const isRunning = settings.port !== 0 && (await agentHealth(agent.url)) !== undefined
+  return isRunning ? use({ ...agent, isOwn: false }) : withOwnAgent(settings, use)
 }
 
 /** Runs `use` with an agent that is started for it on a free port and stopped again. */

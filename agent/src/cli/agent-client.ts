@@ -1,8 +1,31 @@
 /** The HTTP client of one agent: what the commands ask of it. */
+import { hostname, networkInterfaces } from 'node:os'
 import { foldJob, isFinished, type JobEvent, type JobState } from '@comfymesh/protocol/job'
 import { type JsonObject, type JsonValue, parseJson, stringifyJson } from '@comfymesh/protocol/json'
 import type { NodeDefinitions, Prompt } from '@comfymesh/protocol/workflow'
 import type { AgentSettings } from '../agent.ts'
+import { isLoopback } from '../gateway/edge.ts'
+import { readAccessToken } from '../store/access-token.ts'
+
+/** Where an agent is reached, and what it wants to see of who asks. */
+export interface AgentAddress {
+  readonly url: string
+  readonly token?: string
+}
+
+/** The agent that these settings describe, as a client on the same machine reaches it. */
+export function localAgent(settings: AgentSettings): AgentAddress {
+  const { host, dataDir, token: given } = settings
+  const token = given || (isThisMachine(host) ? readAccessToken(dataDir) : undefined)
+  return { url: localUrl(settings), ...(token !== undefined && { token }) }
+}
+
+/** Another machine must not learn the token of this one. */
+function isThisMachine(host: string): boolean {
+  const interfaces = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? [])
+  const own = ['0.0.0.0', '::', hostname(), ...interfaces.map(({ address }) => address)]
+  return isLoopback(host) || own.includes(host.replace(/^\[|\]$/g, ''))
+}
 
 /** Where an agent listens, as a client on the same machine reaches it. */
 export function localUrl({ host, port }: Pick<AgentSettings, 'host' | 'port'>): string {
@@ -30,13 +53,25 @@ export async function agentHealth(url: string): Promise<Health | undefined> {
   }
 }
 
-/** A request to an agent that was there a moment ago. @throws Error saying that it is not. */
-async function request(url: string, path: string, init?: RequestInit): Promise<Response> {
-  try {
-    return await fetch(url + path, init)
-  } catch (cause) {
+/**
+ * A request to an agent that was there a moment ago.
+ * @throws Error saying that it is not, or that it asks for another token.
+ */
+async function request(
+  { url, token }: AgentAddress,
+  path: string,
+  init: RequestInit = {},
+): Promise<Response> {
+  const headers = new Headers(init.headers)
+  if (token !== undefined) headers.set('authorization', `Bearer ${token}`)
+  const response = await fetch(url + path, { ...init, headers }).catch((cause) => {
     throw new Error(`The agent at ${url} does not answer any more.`, { cause })
-  }
+  })
+  if (response.status !== 401) return response
+  throw new Error(
+    `The agent at ${url} asks for ${token === undefined ? 'its' : 'another'} token. Give it with --token, ` +
+      'or name its data folder with --data-dir; where the agent runs, `comfymesh token` prints it.',
+  )
 }
 
 /** Why a prompt was refused, as ComfyUI says it. */
@@ -66,8 +101,8 @@ export interface SubmittedJob {
 }
 
 /** @throws PromptRefused when validation found nothing that can run. */
-export async function submitPrompt(url: string, prompt: Prompt): Promise<SubmittedJob> {
-  const response = await request(url, '/prompt', {
+export async function submitPrompt(agent: AgentAddress, prompt: Prompt): Promise<SubmittedJob> {
+  const response = await request(agent, '/prompt', {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
     body: stringifyJson({ prompt, client_id: 'comfymesh-cli' }),
@@ -87,11 +122,11 @@ export async function submitPrompt(url: string, prompt: Prompt): Promise<Submitt
  * @returns the final state.
  */
 export async function followJob(
-  url: string,
+  agent: AgentAddress,
   id: string,
   listener: (state: JobState, event?: JobEvent) => void,
 ): Promise<JobState> {
-  const response = await request(url, `/v1/jobs/${id}/events`)
+  const response = await request(agent, `/v1/jobs/${id}/events`)
   if (!response.ok || response.body === null)
     throw unexpected('The events of a job', response.status)
   let state: JobState | undefined
@@ -102,13 +137,13 @@ export async function followJob(
       listener(state, event)
     }
   } catch (cause) {
-    throw stoppedEarly(url, cause)
+    throw stoppedEarly(agent, cause)
   }
-  if (state === undefined || !isFinished(state)) throw stoppedEarly(url)
+  if (state === undefined || !isFinished(state)) throw stoppedEarly(agent)
   return state
 }
 
-const stoppedEarly = (url: string, cause?: unknown) =>
+const stoppedEarly = ({ url }: AgentAddress, cause?: unknown) =>
   new Error(
     `The agent at ${url} stopped before the job had ended. It goes on when the agent starts again.`,
     {
@@ -132,15 +167,15 @@ async function* serverSentEvents(body: ReadableStream<Uint8Array>) {
 }
 
 /** Cancels a job, whether it waits or runs. */
-export async function cancelJob(url: string, id: string): Promise<void> {
+export async function cancelJob(agent: AgentAddress, id: string): Promise<void> {
   const post = (path: string, body: JsonValue) =>
-    request(url, path, { method: 'POST', body: stringifyJson(body) })
+    request(agent, path, { method: 'POST', body: stringifyJson(body) })
   await post('/queue', { delete: [id] })
   await post('/interrupt', { prompt_id: id })
 }
 
-export async function nodeDefinitions(url: string): Promise<NodeDefinitions> {
-  const response = await request(url, '/object_info')
+export async function nodeDefinitions(agent: AgentAddress): Promise<NodeDefinitions> {
+  const response = await request(agent, '/object_info')
   if (!response.ok) throw unexpected('GET /object_info', response.status)
   return parseJson(await response.text()) as unknown as NodeDefinitions
 }
@@ -152,9 +187,9 @@ export interface MadeFile {
   readonly type: string
 }
 
-export async function fetchMadeFile(url: string, file: MadeFile): Promise<Buffer> {
+export async function fetchMadeFile(agent: AgentAddress, file: MadeFile): Promise<Buffer> {
   const query = new URLSearchParams({ ...file })
-  const response = await request(url, `/view?${query}`)
+  const response = await request(agent, `/view?${query}`)
   if (!response.ok) throw unexpected(`The picture ${file.filename}`, response.status)
   return Buffer.from(await response.arrayBuffer())
 }

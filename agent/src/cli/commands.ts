@@ -9,8 +9,15 @@ import { errorLines } from './problems.ts'
 import { runCommand } from './run.ts'
 import { startCommand } from './start.ts'
 import { terminalAt } from './terminal.ts'
+import { tokenCommand } from './token.ts'
 
-export const commands: readonly Command[] = [startCommand, runCommand, demoCommand, doctorCommand]
+export const commands: readonly Command[] = [
+  startCommand,
+  runCommand,
+  demoCommand,
+  doctorCommand,
+  tokenCommand,
+]
 
 /** Runs what the command line says and tells what went wrong. @returns the exit code. */
 export async function runCommandLine(argv: readonly string[]): Promise<number> {

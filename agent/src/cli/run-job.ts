@@ -1,7 +1,7 @@
 /** Runs one prompt on an agent and shows it: what `run` and `demo` have in common. */
 import type { JobState } from '@comfymesh/protocol/job'
 import type { Prompt } from '@comfymesh/protocol/workflow'
-import { cancelJob, followJob, submitPrompt } from './agent-client.ts'
+import { type AgentAddress, cancelJob, followJob, submitPrompt } from './agent-client.ts'
 import { type JobTrace, traceJob } from './job-trace.ts'
 import { complaintLines } from './problems.ts'
 import { createProgressDisplay } from './progress-display.ts'
@@ -17,14 +17,14 @@ export interface FinishedJob {
  * The first Ctrl-C cancels the job, the second ends the program.
  * @throws PromptRefused
  */
-export async function runJob(url: string, prompt: Prompt): Promise<FinishedJob> {
+export async function runJob(agent: AgentAddress, prompt: Prompt): Promise<FinishedJob> {
   const write = (text: string) => process.stderr.write(text)
   const display = createProgressDisplay(prompt, terminalAt(process.stderr), write)
   let id: string | undefined
   let isCancelled = false
   const cancel = () => {
     if (id === undefined) return
-    cancelJob(url, id).catch((error: Error) => display.say(error.message))
+    cancelJob(agent, id).catch((error: Error) => display.say(error.message))
   }
   const onInterrupt = () => {
     process.off('SIGINT', onInterrupt)
@@ -34,12 +34,12 @@ export async function runJob(url: string, prompt: Prompt): Promise<FinishedJob> 
   }
   process.on('SIGINT', onInterrupt)
   try {
-    const submitted = await submitPrompt(url, prompt)
+    const submitted = await submitPrompt(agent, prompt)
     id = submitted.id
     if (isCancelled) cancel()
     for (const line of complaintLines(submitted.skipped, prompt)) display.say(`Left out: ${line}`)
     let trace: JobTrace = []
-    const state = await followJob(url, id, (current, event) => {
+    const state = await followJob(agent, id, (current, event) => {
       if (event !== undefined) trace = traceJob(trace, event)
       display.update(current, event)
     })

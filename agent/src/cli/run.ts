@@ -80,15 +80,20 @@ async function run(given: Arguments): Promise<number> {
 }
 
 /** The settings that say which agent is meant; the others are those of an agent that is started. */
-const FINDS_THE_AGENT: ReadonlySet<string> = new Set<SettingKey>(['host', 'port', 'dataDir'])
+const FINDS_THE_AGENT: ReadonlySet<string> = new Set<SettingKey>([
+  'host',
+  'port',
+  'dataDir',
+  'token',
+])
 
 async function runOn(agent: AgentAccess, original: Prompt, given: Arguments): Promise<number> {
-  const prompt = await edited(original, agent.url, given)
+  const prompt = await edited(original, agent, given)
   const asJson = isGiven(given, 'json')
   try {
-    const job = await runJob(agent.url, prompt)
+    const job = await runJob(agent, prompt)
     const folder = resolve(textOf(given, 'out') ?? '.')
-    const files = await savePictures(agent.url, job.state, folder)
+    const files = await savePictures(agent, job.state, folder)
     const report = { ...job, files }
     if (asJson) console.log(stringifyJson({ ...reportJson(report), agent: agent.url }))
     else {
@@ -109,11 +114,11 @@ async function runOn(agent: AgentAccess, original: Prompt, given: Arguments): Pr
   }
 }
 
-async function edited(prompt: Prompt, url: string, given: Arguments): Promise<Prompt> {
+async function edited(prompt: Prompt, agent: AgentAccess, given: Arguments): Promise<Prompt> {
   const edits = textsOf(given, 'set')
   const seed = textOf(given, 'seed')
   const seeded = seed === undefined ? prompt : seedPrompt(prompt, seed)
-  return edits.length === 0 ? seeded : editPrompt(seeded, edits, await nodeDefinitions(url))
+  return edits.length === 0 ? seeded : editPrompt(seeded, edits, await nodeDefinitions(agent))
 }
 
 function reportEnd({ status, error, request, endNodeId }: JobState): void {

@@ -3,7 +3,7 @@ import { writeFile } from 'node:fs/promises'
 import { join, parse } from 'node:path'
 import type { JobState } from '@comfymesh/protocol/job'
 import { makeFolder } from '../base/make-folder.ts'
-import { fetchMadeFile, type MadeFile } from './agent-client.ts'
+import { type AgentAddress, fetchMadeFile, type MadeFile } from './agent-client.ts'
 import type { SavedFile } from './job-summary.ts'
 
 /**
@@ -11,7 +11,7 @@ import type { SavedFile } from './job-summary.ts'
  * there is nothing else. Existing files are kept: a taken name gets a number.
  */
 export async function savePictures(
-  url: string,
+  agent: AgentAddress,
   state: JobState,
   folder: string,
 ): Promise<SavedFile[]> {
@@ -21,7 +21,7 @@ export async function savePictures(
   if (chosen.length > 0) makeFolder(folder)
   const saved: SavedFile[] = []
   for (const { nodeId, file } of chosen) {
-    const bytes = await fetchMadeFile(url, file)
+    const bytes = await fetchMadeFile(agent, file)
     saved.push({ nodeId, path: await writeNew(join(folder, parse(file.filename).base), bytes) })
   }
   return saved

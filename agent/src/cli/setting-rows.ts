@@ -4,6 +4,8 @@
  */
 import { z } from 'zod'
 import { providerNames } from '../executors/native/sessions/settings.ts'
+import { isOrigin } from '../gateway/edge.ts'
+import { TOKEN_SHAPE } from '../store/access-token.ts'
 
 export interface SettingRow<T = unknown> {
   /** Name of the flag, without dashes; also the key in the settings file. */
@@ -16,10 +18,12 @@ export interface SettingRow<T = unknown> {
   readonly defaults: string
   /** An example for the commented settings file. */
   readonly example: string
-  /** May be given several times; in the environment separated as PATH is. */
+  /** May be given several times; in the environment paths are separated as in PATH, others by commas. */
   readonly repeatable?: boolean
   /** Relative paths in the value are made absolute against where it was written. */
   readonly isPath?: boolean
+  /** Never repeated in a message. */
+  readonly isSecret?: boolean
   /** Parses the text; its message says what is allowed. */
   readonly schema: z.ZodType<T, string>
 }
@@ -49,6 +53,17 @@ const memorySize = z
 
 const path = z.string().min(1, 'should be a path')
 
+/** The value of `token` that lets everybody in; long enough that nobody writes it by accident. */
+const OPEN_TO_EVERYBODY = 'open-to-everybody'
+
+const token = z
+  .string()
+  .regex(
+    TOKEN_SHAPE,
+    `should have 16 to 256 of the characters A-Z a-z 0-9 . _ ~ - (or be \`${OPEN_TO_EVERYBODY}\` where something in front of the agent asks who comes)`,
+  )
+  .transform((text) => (text === OPEN_TO_EVERYBODY ? (false as const) : text))
+
 export const settingRows = {
   dataDir: {
     flag: 'data-dir',
@@ -77,6 +92,47 @@ export const settingRows = {
     defaults: '127.0.0.1',
     example: '127.0.0.1',
     schema: z.string().regex(/^[\w.:-]+$/, 'should be an address such as 127.0.0.1 or 0.0.0.0'),
+  },
+  token: {
+    flag: 'token',
+    environment: 'COMFYMESH_TOKEN',
+    placeholder: '<text>',
+    description:
+      'What clients have to show to use the agent; `comfymesh token` prints the one it made itself',
+    defaults: 'made by the agent once it listens on more than 127.0.0.1; none before that',
+    example: 'a-long-secret-of-yours',
+    isSecret: true,
+    schema: token,
+  },
+  allowHost: {
+    flag: 'allow-host',
+    environment: 'COMFYMESH_ALLOW_HOST',
+    placeholder: '<name>',
+    description:
+      'Another name by which clients call this machine, such as that of a proxy in front',
+    defaults: 'its addresses, localhost and its host name',
+    example: '[comfy.example.org]',
+    repeatable: true,
+    schema: z
+      .string()
+      .regex(/^[a-z0-9_-][a-z0-9._-]*$/i, 'should be a name such as comfy.example.org')
+      .transform((text) => text.toLowerCase()),
+  },
+  allowOrigin: {
+    flag: 'allow-origin',
+    environment: 'COMFYMESH_ALLOW_ORIGIN',
+    placeholder: '<origin>',
+    description: 'A page elsewhere that may use the agent, as its browser calls it',
+    defaults: "only the agent's own pages",
+    example: '[http://localhost:5173]',
+    repeatable: true,
+    schema: z
+      .string()
+      .transform((text) => text.toLowerCase().replace(/\/$/, ''))
+      .refine(
+        isOrigin,
+        'should be an origin such as http://localhost:5173 (not `*` or `null`, which every page can be)',
+      ),
   },
   models: {
     flag: 'models',

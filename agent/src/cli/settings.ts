@@ -70,6 +70,9 @@ function complete(given: GivenSettings, dataDir: string): AgentSettings {
     port: given.port ?? DEFAULT_PORT,
     folders: foldersFor(given, dataDir),
     ...(given.frontend !== undefined && { frontend: given.frontend }),
+    ...(given.token !== undefined && { token: given.token }),
+    ...(given.allowHost !== undefined && { allowedHosts: given.allowHost }),
+    ...(given.allowOrigin !== undefined && { allowedOrigins: given.allowOrigin }),
     ...(given.threads !== undefined && { threads: given.threads }),
     ...(given.vram !== undefined && { vramBytes: given.vram }),
     ...(given.provider !== undefined && { provider: given.provider }),
@@ -109,7 +112,8 @@ function fromEnvironment(
     const row: SettingRow = settingRows[key]
     const text = environment[row.environment]
     if (text === undefined || text === '') continue
-    raw[key] = row.repeatable ? text.split(delimiter).filter((part) => part !== '') : text
+    const separator = row.isPath ? delimiter : ','
+    raw[key] = row.repeatable ? text.split(separator).filter((part) => part !== '') : text
   }
   return parseLayer(raw, (row) => row.environment, workingDir)
 }
@@ -174,7 +178,8 @@ function parseOne(row: SettingRow, text: string, name: string, relativeTo: strin
   const result = row.schema.safeParse(text)
   if (!result.success) {
     const problem = result.error.issues[0]?.message ?? 'is not acceptable'
-    throw new MeshError('invalid_settings', `${name} ${problem}, not '${text}'.`)
+    const given = row.isSecret ? 'what was given' : `'${text}'`
+    throw new MeshError('invalid_settings', `${name} ${problem}, not ${given}.`)
   }
   return row.isPath ? userPath(result.data as string, relativeTo) : result.data
 }

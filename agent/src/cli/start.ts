@@ -1,6 +1,6 @@
 /** `comfymesh start`: runs the agent until it is told to stop. */
-import { availableParallelism, totalmem } from 'node:os'
-import type { AgentSettings } from '../agent.ts'
+import { availableParallelism, networkInterfaces, totalmem } from 'node:os'
+import type { Agent, AgentSettings } from '../agent.ts'
 import { version } from '../base/version.ts'
 import { FRONTEND_PATH } from '../gateway/frontend-folder.ts'
 import { ModelFolders, type ModelKind } from '../models/folders.ts'
@@ -41,7 +41,7 @@ async function run(given: Arguments): Promise<number> {
   // Loaded on demand: the help needs none of it.
   const { startAgent } = await import('../agent.ts')
   const agent = await startAgent(settings)
-  for (const line of greeting(agent.url, settings)) console.log(line)
+  for (const line of greeting(agent, settings)) console.log(line)
   await told
   await agent.stop()
   return 0
@@ -63,7 +63,10 @@ function toldToStop(): Promise<void> {
   })
 }
 
-export function greeting(url: string, settings: AgentSettings): string[] {
+export function greeting(
+  { url, token }: Pick<Agent, 'url' | 'token'>,
+  settings: AgentSettings,
+): string[] {
   const { paint } = terminalAt(process.stdout)
   const folders = new ModelFolders(settings.folders)
   return [
@@ -73,18 +76,35 @@ export function greeting(url: string, settings: AgentSettings): string[] {
     `  pictures  ${settings.folders.output}`,
     `  data      ${settings.dataDir}`,
     ...(settings.frontend === undefined ? [] : [`  frontend  ${url}${FRONTEND_PATH}/`]),
-    ...(isLoopback(settings.host) ? [] : [paint('yellow', openToAll(settings.host))]),
+    ...(token === undefined ? [] : links(url, token, settings)),
+    ...(settings.token === false ? [paint('yellow', openToAll(settings.host))] : []),
     paint('dim', 'Ctrl-C stops it.'),
   ]
 }
 
-function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || /^127\./.test(host)
+/** The pages to open; whoever has one of these links can use the agent. */
+function links(url: string, token: string, { host, allowedHosts = [] }: AgentSettings): string[] {
+  const { port } = new URL(url)
+  const elsewhere = ['0.0.0.0', '::'].includes(host) ? networkAddresses() : []
+  const urls = [url, ...elsewhere.map((address) => `http://${address}:${port}`)]
+  const [first, ...others] = urls.map((base) => `${base}/?token=${token}`)
+  return [
+    `  open      ${first}`,
+    ...others.map((link) => `            ${link}`),
+    ...allowedHosts.map((name) => `            at ${name}, with /?token=${token}`),
+  ]
+}
+
+function networkAddresses(): string[] {
+  return Object.values(networkInterfaces())
+    .flatMap((addresses) => addresses ?? [])
+    .filter(({ internal, family }) => !internal && family === 'IPv4')
+    .map(({ address }) => address)
 }
 
 const openToAll = (host: string) =>
-  `Warning: it listens on ${host} and asks for no password, so whoever reaches this machine over\n` +
-  'the network can run prompts here and see all pictures. --host 127.0.0.1 keeps it to yourself.'
+  `Warning: it listens on ${host} and asks for no token, so whoever reaches it can run prompts here\n` +
+  'and see all pictures. Start it without --token open-to-everybody to change that.'
 
 const countedKinds: readonly { kind: ModelKind; one: string; many: string }[] = [
   { kind: 'checkpoints', one: 'checkpoint', many: 'checkpoints' },

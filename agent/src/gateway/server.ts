@@ -1,21 +1,21 @@
 /**
- * The HTTP and WebSocket edge: serves tables of routes and nothing else. What a
- * request means is for the rows; this file alone knows the web framework.
+ * The HTTP and WebSocket edge: serves tables of routes and nothing else. What a request
+ * means is for the rows, who may ask is for guards.ts, what fails is for failures.ts.
  */
-import { MeshError } from '@comfymesh/protocol/errors'
 import websocket from '@fastify/websocket'
-import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import fastify, { type FastifyInstance } from 'fastify'
 import type { JobRunner } from '../execution/job-runner.ts'
 import type { ModelFolders } from '../models/folders.ts'
 import { cacheControl } from './cache-control.ts'
 import { comfyuiRoutes } from './comfyui/routes.ts'
 import { createSockets } from './comfyui/sockets.ts'
 import { MAX_UPLOAD_BYTES } from './comfyui/system-routes.ts'
-import { refusal } from './edge.ts'
+import { installFailures } from './failures.ts'
+import { addRoute, queryOf } from './fastify-routes.ts'
 import { serveFrontend } from './frontend.ts'
 import { FRONTEND_PATH } from './frontend-folder.ts'
+import { type GuardOptions, installGuards } from './guards.ts'
 import { type AgentIdentity, ownRoutes } from './own-routes.ts'
-import { type Answer, empty, json, type Request, type Route, text } from './route.ts'
 import { jobRoutes } from './v1/job-routes.ts'
 
 export interface GatewayOptions {
@@ -25,6 +25,8 @@ export interface GatewayOptions {
   readonly identity: AgentIdentity
   /** The folder of an official ComfyUI frontend, to be served at `/comfy/`. */
   readonly frontend?: string
+  /** Who may use it. */
+  readonly guards: GuardOptions
 }
 
 export interface GatewayModules {
@@ -49,9 +51,6 @@ const REQUEST_TIMEOUT_MS = 5 * 60 * 1000
 /** All that a client ever says is which features it has. */
 const MAX_SOCKET_MESSAGE_BYTES = 1024 * 1024
 
-/** aiohttp's words, which some clients look for. */
-const SERVER_ERROR = '500 Internal Server Error\n\nServer got itself in trouble'
-
 export function createGateway(options: GatewayOptions, modules: GatewayModules): Gateway {
   const server = fastify({
     bodyLimit: MAX_UPLOAD_BYTES,
@@ -63,7 +62,11 @@ export function createGateway(options: GatewayOptions, modules: GatewayModules):
   const startedAtMs = performance.now()
   let url = ''
 
-  guard(server, modules.warn)
+  installGuards(server, options.guards)
+  installFailures(server, modules.warn)
+  readAnyBody(server)
+  sayHowLongToKeep(server)
+  endFailedUpgrades(server)
   server.register(websocket, { options: { maxPayload: MAX_SOCKET_MESSAGE_BYTES } })
   if (options.frontend !== undefined) serveFrontend(server, options.frontend)
   // As in ComfyUI, every route exists twice; and a frontend looks for them beside its page.
@@ -100,83 +103,34 @@ export function createGateway(options: GatewayOptions, modules: GatewayModules):
   }
 }
 
-/** What holds for every request: who may ask, any content type, ComfyUI's plain errors. */
-function guard(server: FastifyInstance, warn: GatewayModules['warn']): void {
-  // Clients send JSON as text, as a form, or with no type; and settings as plain text.
+/** Any content type is read: clients send JSON as text, as a form, or with no type. */
+function readAnyBody(server: FastifyInstance): void {
   server.removeAllContentTypeParsers()
   server.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => {
     done(null, body)
   })
-  server.addHook('onRequest', async (request, reply) => {
-    const refused = refusal(request.headers)
-    if (refused !== undefined) return send(reply, text(refused, 403))
-    if (request.method === 'OPTIONS') return send(reply, empty())
-    // As in ComfyUI, a body is read whatever it is called; fastify refuses what is no media type.
-    const type = request.headers['content-type']
+  server.addHook('onRequest', async ({ headers }) => {
+    // fastify refuses what is no media type; only a form has one that matters.
+    const type = headers['content-type']
     if (type !== undefined && !/^multipart\/form-data\b/i.test(type))
-      request.headers['content-type'] = 'application/octet-stream'
+      headers['content-type'] = 'application/octet-stream'
   })
+}
+
+/** Says how long an answer may be kept, where its route does not. */
+function sayHowLongToKeep(server: FastifyInstance): void {
   server.addHook('onSend', async (request, reply) => {
-    const value = cacheControl(pathOf(request), reply.statusCode)
+    const value = cacheControl(request.url.split('?', 1)[0]!, reply.statusCode)
     if (value !== undefined && !reply.hasHeader('cache-control'))
       reply.header('cache-control', value)
   })
-  // An upgrade that came to nothing leaves a socket that no HTTP server looks after.
+}
+
+/** An upgrade that came to nothing leaves a socket that no HTTP server looks after. */
+function endFailedUpgrades(server: FastifyInstance): void {
   server.addHook('onResponse', async ({ raw }) => {
     if (raw.headers.upgrade !== undefined) raw.socket.destroy()
   })
-  server.setNotFoundHandler((_request, reply) => send(reply, text('404: Not Found', 404)))
-  server.setErrorHandler((error: Error & { statusCode?: number }, request, reply) => {
-    if (error instanceof MeshError) return send(reply, failure(error))
-    const status = error.statusCode ?? 500
-    if (status < 500) return send(reply, text(`${status}: ${error.message}`, status))
-    // JSON that cannot be read is the client's fault, but ComfyUI calls it its own.
-    if (!(error instanceof SyntaxError)) warn(`${request.method} ${request.url} failed`, error)
-    return send(reply, text(SERVER_ERROR, 500))
-  })
-}
-
-/** What went wrong here and what to do, in the shape in which clients show errors of a prompt. */
-function failure({ code, message, retryable }: MeshError): Answer {
-  const error = { type: code, message, details: '', extra_info: {} }
-  return json({ error, node_errors: {} }, retryable ? 503 : 500)
-}
-
-function addRoute(server: FastifyInstance, route: Route, prefix: string): void {
-  server.route({
-    method: route.method,
-    url: prefix + route.path,
-    handler: async (request, reply) => send(reply, await route.handle(requestOf(request))),
-  })
-}
-
-function requestOf(request: FastifyRequest): Request {
-  const headers = Object.entries(request.headers).map(([name, value]) => [
-    name,
-    Array.isArray(value) ? value.join(', ') : value,
-  ])
-  return {
-    params: request.params as { [name: string]: string },
-    query: queryOf(request),
-    headers: Object.fromEntries(headers),
-    body: Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0),
-  }
-}
-
-function pathOf({ url }: FastifyRequest): string {
-  return url.split('?', 1)[0]!
-}
-
-function queryOf({ url }: FastifyRequest): URLSearchParams {
-  const start = url.indexOf('?')
-  return new URLSearchParams(start < 0 ? '' : url.slice(start + 1))
-}
-
-function send(reply: FastifyReply, answer: Answer): FastifyReply {
-  return reply
-    .code(answer.status)
-    .headers(answer.headers ?? {})
-    .send(answer.body ?? '')
 }
 
 /** An address to type: one that listens everywhere is reached at localhost too. */

@@ -1,14 +1,23 @@
 /** What `start` says; that it starts and stops is tested with the built program. */
 import t from 'tap'
+import type { AgentSettings } from '../../src/agent.ts'
 import { greeting } from '../../src/cli/start.ts'
 import { testSettings } from '../test-agent.ts'
 
-const said = (host: string) =>
-  greeting('http://127.0.0.1:1', { ...testSettings('/data'), host }).join('\n')
+const said = (settings: Partial<AgentSettings>, token?: string) => {
+  const agent = { url: 'http://127.0.0.1:1', ...(token !== undefined && { token }) }
+  return greeting(agent, { ...testSettings('/data'), ...settings }).join('\n')
+}
 
-t.test('an agent that is open to the network says so', async (t) => {
-  for (const host of ['0.0.0.0', '::', '192.168.1.5', 'studio-pc'])
-    t.match(said(host), `Warning: it listens on ${host} and asks for no password`)
-  for (const host of ['127.0.0.1', '127.0.0.2', '::1', 'localhost'])
-    t.notMatch(said(host), /Warning/, host)
+t.test('an agent that asks for a token tells how to open it', async (t) => {
+  const token = 'abcdefghijklmnop'
+  t.match(said({ host: '0.0.0.0' }, token), `  open      http://127.0.0.1:1/?token=${token}\n`)
+  t.notMatch(said({}), /token|open /)
+  const proxied = said({ allowedHosts: ['comfy.example.org'] }, token)
+  t.match(proxied, `at comfy.example.org, with /?token=${token}`)
+})
+
+t.test('an agent that is open to everybody says so', async (t) => {
+  t.match(said({ host: '0.0.0.0', token: false }), 'Warning: it listens on 0.0.0.0')
+  t.notMatch(said({ host: '0.0.0.0' }, 'abcdefghijklmnop'), /Warning/)
 })

@@ -31,7 +31,7 @@ t.test('during sampling', async (t) => {
     const id = await submit(agent, textToImage({ seed, steps: STEPS }))
     let attempts = 0
     const done: Promise<unknown>[] = []
-    const state = await followJob(agent.url, id, (_state, event) => {
+    const state = await followJob(agent, id, (_state, event) => {
       if (event?.type !== 'node-progress' || event.value !== 1) return
       attempts += 1
       done.push(work(attempts))

@@ -1,0 +1,54 @@
+/** What a client is told when nothing answers, or when answering fails. */
+import { MeshError } from '@comfymesh/protocol/errors'
+import type { FastifyInstance } from 'fastify'
+import { withoutToken } from './credentials.ts'
+import { send } from './fastify-routes.ts'
+import { type Answer, json, text } from './route.ts'
+
+/** aiohttp's words, which some clients look for. */
+const SERVER_ERROR = '500 Internal Server Error\n\nServer got itself in trouble'
+
+/** What the operating system says about a disk or a name, and what a client can do about it. */
+const systemErrors: { readonly [code: string]: readonly [status: number, words: string] } = {
+  ENOSPC: [507, 'The disk of the agent is full. Make room there and try again.'],
+  EDQUOT: [507, 'The disk quota of the agent is used up. Make room there and try again.'],
+  EROFS: [500, 'The agent cannot write there: the disk is read-only.'],
+  EACCES: [500, 'The agent may not read or write there. Check the permissions of its folders.'],
+  EPERM: [500, 'The agent may not read or write there. Check the permissions of its folders.'],
+  EMFILE: [503, 'The agent has too many files open. Try again in a moment.'],
+  ENAMETOOLONG: [400, 'This name is too long for the disk of the agent.'],
+  ENOTDIR: [400, 'A part of this path is a file, not a folder.'],
+  EISDIR: [400, 'There is a folder of this name.'],
+  EINVAL: [400, 'The disk of the agent knows no such name.'],
+}
+
+export function installFailures(
+  server: FastifyInstance,
+  warn: (message: string, error?: unknown) => void,
+): void {
+  server.setNotFoundHandler((_request, reply) => send(reply, text('404: Not Found', 404)))
+  server.setErrorHandler((error: Failure, request, reply) => {
+    const answer = answerTo(error)
+    // JSON that cannot be read is the client's fault, but ComfyUI calls it its own.
+    const isOurs = answer.status >= 500 && !(error instanceof SyntaxError)
+    if (isOurs && !(error instanceof MeshError))
+      warn(`${request.method} ${withoutToken(request.url)} failed`, error)
+    return send(reply, answer)
+  })
+}
+
+type Failure = Error & { readonly statusCode?: number; readonly code?: string }
+
+function answerTo(error: Failure): Answer {
+  if (error instanceof MeshError) return failure(error)
+  const status = error.statusCode ?? 500
+  if (status < 500) return text(`${status}: ${error.message}`, status)
+  const [systemStatus, words] = systemErrors[error.code ?? ''] ?? []
+  return words === undefined ? text(SERVER_ERROR, 500) : text(words, systemStatus)
+}
+
+/** What went wrong here and what to do, in the shape in which clients show errors of a prompt. */
+function failure({ code, message, retryable }: MeshError): Answer {
+  const error = { type: code, message, details: '', extra_info: {} }
+  return json({ error, node_errors: {} }, retryable ? 503 : 500)
+}
