@@ -21,6 +21,7 @@ import { type FolderSettings, ModelFolders } from './models/folders.ts'
 import { openAccessToken } from './store/access-token.ts'
 import { openDatabase } from './store/database.ts'
 import { openJobStore } from './store/jobs.ts'
+import { openQueueState } from './store/queue-state.ts'
 import { createLog, type Log } from './telemetry/log.ts'
 
 /** What a user can decide about an agent; flags, environment and YAML all end here. */
@@ -52,6 +53,8 @@ export interface AgentSettings {
   readonly provider?: string
   /** Folder of an official ComfyUI frontend, served at `/comfy/`. */
   readonly frontend?: string
+  /** How many jobs may wait; 10,000 by default. */
+  readonly queueLimit?: number
   /** Levels of the log that are written; 'info' by default. */
   readonly logLevel?: 'debug' | 'info' | 'warn' | 'error' | 'silent'
 }
@@ -113,6 +116,7 @@ async function startParts(
   const database = await openDatabase(settings.dataDir)
   onStop(() => database.close())
   const store = await openJobStore(database)
+  const queueState = await openQueueState(database)
 
   for (const folder of [folders.input, folders.output, folders.temp]) provide(folder)
   const pictures = createPictureFiles({}, { folders })
@@ -131,19 +135,25 @@ async function startParts(
   const client = createStageClient({
     worker: (peerId) => (peerId === LOCAL_PEER_ID ? worker : undefined),
   })
-  const jobs = createJobRunner({
-    store,
-    executor,
-    client,
-    pictures,
-    offers: async () => [await localPeer.offer()],
-    results: createKnownResults({ filesExist: pictures.exist }),
-    now: Date.now,
-    warn: log.warn,
-  })
+  const { queueLimit } = settings
+  const jobs = createJobRunner(
+    { ...(queueLimit !== undefined && { queueLimit }) },
+    {
+      store,
+      queueState,
+      executor,
+      client,
+      pictures,
+      offers: async () => [await localPeer.offer()],
+      results: createKnownResults({ filesExist: pictures.exist }),
+      now: Date.now,
+      warn: log.warn,
+    },
+  )
   await jobs.recover()
   const token = accessToken(settings)
   const rules = edgeRules(settings.allowedHosts ?? [], settings.allowedOrigins ?? [])
+  if (queueState.pausedAtMs !== undefined) log.warn(pausedSince(queueState.pausedAtMs))
   const gateway = createGateway(
     {
       host: settings.host,
@@ -171,6 +181,10 @@ function accessToken(settings: AgentSettings): (() => string) | undefined {
   if (token === false) return undefined
   if (token !== undefined) return () => token
   return isLoopback(host) && allowedHosts.length === 0 ? undefined : openAccessToken(dataDir)
+}
+
+function pausedSince(atMs: number): string {
+  return `The queue is paused since ${new Date(atMs).toLocaleString()}: jobs are accepted, but none begins until \`comfymesh queue resume\``
 }
 
 function nativeExecutor({ folders, threads, vramBytes, provider }: AgentSettings, log: Log) {

@@ -17,7 +17,7 @@ const errorReportSchema = z.object({
   details: z.record(z.string(), z.custom<JsonValue>()),
 })
 
-/** What was accepted; never changes. */
+/** What was accepted; of it only the place in the queue ever changes. */
 const jobRequestSchema = z.object({
   id: z.string(),
   /** Place in the queue: the lowest (number, id) runs first. */
@@ -34,11 +34,21 @@ const jobRequestSchema = z.object({
 /** What a node showed: `{ images: [{ filename, subfolder, type }] }`, `{ text: [...] }`, ... */
 const nodeOutputSchema = jsonObject
 
+/** A picture as ComfyUI tells clients of it: what GET /view takes. */
+const fileReferenceSchema = z.object({
+  filename: z.string(),
+  /** Below the folder, with forward slashes; '' for the folder itself. */
+  subfolder: z.string(),
+  type: z.enum(['output', 'temp']),
+})
+
 const event = <T extends string, S extends z.ZodRawShape>(type: T, shape: S) =>
   z.object({ type: z.literal(type), jobId: z.string(), atMs: z.number(), ...shape })
 
 export const jobEventSchema = z.discriminatedUnion('type', [
   event('accepted', { request: jobRequestSchema }),
+  /** The job waits at another place of the queue. */
+  event('reordered', { number: z.number() }),
   event('started', {}),
   event('planned', { plan: planSchema }),
   /** Results known before anything ran; outputs are those of cached output nodes. */
@@ -48,6 +58,17 @@ export const jobEventSchema = z.discriminatedUnion('type', [
   }),
   event('node-started', { nodeId: z.string(), peerId: z.string() }),
   event('node-progress', { nodeId: z.string(), value: z.number(), max: z.number() }),
+  /**
+   * The name under which a picture is about to appear, and the hash of its bytes: after a crash
+   * this tells whether the file that lies there is the one that this job saved.
+   */
+  event('picture-named', {
+    nodeId: z.string(),
+    /** Which of the node's pictures. */
+    index: z.number(),
+    file: fileReferenceSchema,
+    sha256: z.string(),
+  }),
   event('node-finished', {
     nodeId: z.string(),
     cached: z.boolean(),
@@ -71,6 +92,7 @@ export const jobEventSchema = z.discriminatedUnion('type', [
   event('interrupted', { nodeId: z.string().optional() }),
 ])
 
+export type FileReference = z.infer<typeof fileReferenceSchema>
 export type JobRequest = z.infer<typeof jobRequestSchema>
 export type JobEvent = z.infer<typeof jobEventSchema>
 export type JobEventOf<T extends JobEvent['type']> = Extract<JobEvent, { type: T }>
@@ -82,7 +104,15 @@ export interface NodeState {
   readonly value: number
   readonly max: number
   readonly cached: boolean
+  /** Absent where the node was known already. */
+  readonly startedAtMs?: number
   readonly elapsedMs?: number
+}
+
+/** A picture that was about to be saved. */
+export interface NamedPicture {
+  readonly file: FileReference
+  readonly sha256: string
 }
 
 export interface StageState {
@@ -106,6 +136,8 @@ export interface JobState {
   readonly stages: readonly StageState[]
   /** What output nodes showed. Kept when a job runs again, so that nothing is saved twice. */
   readonly outputs: { readonly [nodeId: string]: JsonObject }
+  /** Pictures that were about to be saved, by node, until their node has finished. */
+  readonly named: { readonly [nodeId: string]: readonly NamedPicture[] }
   readonly error?: JobEventOf<'failed'>['error']
   /** The node that failed, or that ran when the job was interrupted. */
   readonly endNodeId?: string
@@ -127,18 +159,23 @@ export function foldJob(state: JobState | undefined, event: JobEvent): JobState 
     return fresh(event.request)
   }
   if (isFinished(state) || event.type === 'accepted') return state
-  if (event.type === 'requeued') return { ...fresh(state.request), outputs: state.outputs }
+  if (event.type === 'requeued') {
+    const { request, outputs, named } = state
+    return { ...fresh(request), outputs, named }
+  }
   return { ...state, ...changes(state, event) }
 }
 
 function fresh(request: JobRequest): JobState {
-  return { request, status: 'queued', nodes: [], stages: [], outputs: {} }
+  return { request, status: 'queued', nodes: [], stages: [], outputs: {}, named: {} }
 }
 
 type Change = Exclude<JobEvent, JobEventOf<'accepted' | 'requeued'>>
 
 function changes(state: JobState, event: Change): Partial<JobState> {
   switch (event.type) {
+    case 'reordered':
+      return { request: { ...state.request, number: event.number } }
     case 'started':
       return { status: 'running', startedAtMs: event.atMs }
     case 'planned':
@@ -164,22 +201,34 @@ function changes(state: JobState, event: Change): Partial<JobState> {
   }
 }
 
-type NodeEvent = JobEventOf<'node-started' | 'node-progress' | 'node-finished'>
+type NodeEvent = JobEventOf<'node-started' | 'node-progress' | 'picture-named' | 'node-finished'>
 
 function nodeChanges(state: JobState, event: NodeEvent): Partial<JobState> {
   const before = state.nodes.find((node) => node.nodeId === event.nodeId)
   switch (event.type) {
-    case 'node-started':
-      return { nodes: put(state.nodes, { ...idle(event.nodeId), peerId: event.peerId }) }
+    case 'node-started': {
+      const { nodeId, peerId, atMs } = event
+      return { nodes: put(state.nodes, { ...idle(nodeId), peerId, startedAtMs: atMs }) }
+    }
     case 'node-progress':
       if (before === undefined) return {}
       return { nodes: put(state.nodes, { ...before, value: event.value, max: event.max }) }
+    case 'picture-named': {
+      const { nodeId, index, file, sha256 } = event
+      // A list of its own: a node may well be called `constructor`.
+      const before = Object.hasOwn(state.named, nodeId) ? state.named[nodeId]! : []
+      const pictures = [...before]
+      pictures[index] = { file, sha256 }
+      return { named: { ...state.named, [nodeId]: pictures } }
+    }
     case 'node-finished': {
+      const { [event.nodeId]: _named, ...named } = state.named
       const node = before ?? idle(event.nodeId)
       const { cached, elapsedMs } = event
       const finished = { ...node, status: 'finished', value: node.max, cached, elapsedMs } as const
       return {
         nodes: put(state.nodes, finished),
+        named,
         ...(event.output && { outputs: { ...state.outputs, [event.nodeId]: event.output } }),
       }
     }

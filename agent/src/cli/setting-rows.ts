@@ -231,6 +231,15 @@ export const settingRows = {
       .transform((text) => text.toLowerCase())
       .pipe(z.enum(providerNames, `should be one of ${providerNames.join(', ')}`)),
   },
+  queueLimit: {
+    flag: 'queue-limit',
+    environment: 'COMFYMESH_QUEUE_LIMIT',
+    placeholder: '<number>',
+    description: 'How many jobs may wait; more are refused until some have ended',
+    defaults: '10000',
+    example: '10000',
+    schema: wholeNumber(1, 1_000_000, 'should be a number from 1 to 1000000'),
+  },
   logLevel: {
     flag: 'log-level',
     environment: 'COMFYMESH_LOG_LEVEL',

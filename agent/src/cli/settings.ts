@@ -76,6 +76,7 @@ function complete(given: GivenSettings, dataDir: string): AgentSettings {
     ...(given.threads !== undefined && { threads: given.threads }),
     ...(given.vram !== undefined && { vramBytes: given.vram }),
     ...(given.provider !== undefined && { provider: given.provider }),
+    ...(given.queueLimit !== undefined && { queueLimit: given.queueLimit }),
     ...(given.logLevel !== undefined && { logLevel: given.logLevel }),
   }
 }

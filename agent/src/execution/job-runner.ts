@@ -1,56 +1,55 @@
 /**
- * Accepts prompts, queues them, runs one after the other and keeps what became of
+ * Accepts prompts, queues them, runs them in their order and keeps what became of
  * them. Knows nothing of HTTP or ComfyUI's messages; those translate what it tells.
  */
-import { randomUUID } from 'node:crypto'
-import { foldJob, isFinished, type JobEvent, type JobState } from '@comfymesh/protocol/job'
-import type { JsonObject, JsonValue } from '@comfymesh/protocol/json'
-import type { NodeDefinitions, NodeId } from '@comfymesh/protocol/workflow'
+import { MeshError } from '@comfymesh/protocol/errors'
+import { foldJob, isFinished, type JobRequest, type JobState } from '@comfymesh/protocol/job'
+import type { NodeDefinitions } from '@comfymesh/protocol/workflow'
 import type { Executor } from '../executors/executor.ts'
 import { definitionsOf } from '../planning/place.ts'
-import type { NodeErrors, Problem } from '../planning/problem.ts'
-import { validatePrompt } from '../planning/validate.ts'
-import type { JobStore } from '../store/jobs.ts'
+import {
+  movedPlaces,
+  prioritisedPlace,
+  type QueuePlace,
+  type QueueTarget,
+} from '../planning/queue-order.ts'
+import type { HistoryRange, JobStore } from '../store/jobs.ts'
+import type { QueueState } from '../store/queue-state.ts'
 import { createJobQueue } from './job-queue.ts'
 import { AGENT_STOPS, type JobRunModules, runJob } from './job-run.ts'
-import { createLiveJob, type JobUpdate, type LiveJob } from './live-job.ts'
+import { createLiveJob, type JobUpdate, type LiveJob, recordAll } from './live-job.ts'
 import { recoverJobs } from './recovery.ts'
-
-/** A prompt as a client sends it; what is wrong with it is said in ComfyUI's words. */
-export interface Submission {
-  readonly prompt: JsonValue | undefined
-  readonly extraData: JsonObject
-  /** A canonical lowercase UUID; made here when the client names none. */
-  readonly id?: JsonValue
-  /** ComfyUI's `number`: a place in the queue instead of the next one. */
-  readonly number?: number
-  readonly front?: boolean
-  /** Only these output nodes (ComfyUI's partial_execution_targets). */
-  readonly targets?: readonly NodeId[]
-}
-
-export type SubmissionResult =
-  | { readonly accepted: true; readonly job: JobState; readonly nodeErrors: NodeErrors }
-  | { readonly accepted: false; readonly error: Problem; readonly nodeErrors: NodeErrors }
+import { createSubmit, type Submit } from './submissions.ts'
 
 export interface JobRunner {
   /** Takes up what a former run left unfinished; once, before anything is submitted. */
   recover(): Promise<void>
   /** Begins to work. */
   start(): void
-  /** Stops working; a job that runs stays unfinished on disk and goes on after a restart. */
+  /** Stops working; jobs that run stay unfinished on disk and go on after a restart. */
   stop(): Promise<void>
-  /** When it resolves to an accepted job, that job is on disk. */
-  submit(submission: Submission): Promise<SubmissionResult>
+  readonly submit: Submit
   /** Jobs that wait, in the order in which they will run. */
   pending(): readonly JobState[]
   running(): readonly JobState[]
+  /** How many jobs wait or run. */
+  remaining(): number
+  /** Since when no further job is started; undefined while the queue is not paused. */
+  pausedAtMs(): number | undefined
+  /** Lets running jobs end and starts no other, also after a restart. @throws MeshError `storage_failed` */
+  pause(): Promise<void>
+  /** @throws MeshError `storage_failed` */
+  resume(): Promise<void>
+  /** Moves jobs that wait. @throws MeshError `not_found` when one of those named does not wait. */
+  move(ids: readonly string[], target: QueueTarget): Promise<void>
+  /** Gives jobs that wait a priority, see planning/queue-order.ts. @throws MeshError `not_found` */
+  prioritise(ids: readonly string[], priority: number): Promise<void>
   /** Cancels jobs that have not begun. */
   cancelPending(ids: readonly string[] | 'all'): Promise<void>
-  /** Cancels the job that runs, if it is that one; any when no id is given. */
+  /** Cancels the running job of that id, if it runs; every running job when no id is given. */
   interrupt(id?: string): void
   /** Finished jobs that had begun, the oldest first. */
-  history(options?: { readonly last?: number }): Promise<JobState[]>
+  history(range?: HistoryRange): Promise<JobState[]>
   job(id: string): Promise<JobState | undefined>
   forget(ids: readonly string[] | 'all'): Promise<void>
   /** The nodes of every peer, with the model and file lists of this moment. */
@@ -58,11 +57,22 @@ export interface JobRunner {
   subscribe(listener: (update: JobUpdate) => void): () => void
 }
 
+export interface JobRunnerOptions {
+  /** How many jobs run at once; 1 where absent, because one machine does one thing fastest. */
+  readonly runningLimit?: number
+  /** How many jobs may wait; a submission beyond it is refused as `busy`. */
+  readonly queueLimit?: number
+}
+
 export interface JobRunnerModules extends JobRunModules {
   readonly store: JobStore
+  readonly queueState: QueueState
   readonly executor: Pick<Executor, 'fingerprint' | 'validation'>
   readonly warn: (message: string, error: unknown) => void
 }
+
+/** A night's work for many machines, and no more memory than a machine has. */
+export const DEFAULT_QUEUE_LIMIT = 10_000
 
 interface Running {
   readonly job: LiveJob
@@ -70,13 +80,12 @@ interface Running {
   readonly ended: Promise<void>
 }
 
-export function createJobRunner(modules: JobRunnerModules): JobRunner {
-  const { store, now, warn } = modules
+export function createJobRunner(options: JobRunnerOptions, modules: JobRunnerModules): JobRunner {
+  const { store, queueState, now, warn } = modules
+  const { runningLimit = 1, queueLimit = DEFAULT_QUEUE_LIMIT } = options
   const queue = createJobQueue<LiveJob>()
+  const running = new Map<string, Running>()
   const listeners = new Set<(update: JobUpdate) => void>()
-  /** Ids on their way through validation and onto the disk. */
-  const submitting = new Set<string>()
-  let running: Running | undefined
   let isWorking = false
 
   function publish(update: JobUpdate): void {
@@ -89,103 +98,135 @@ export function createJobRunner(modules: JobRunnerModules): JobRunner {
     }
   }
 
-  const live = (state: JobState) => createLiveJob(state, { store, now, publish, warn })
+  const jobModules = { store, now, publish, warn }
+  const live = (state: JobState) => createLiveJob(state, jobModules)
 
-  function runNext(): void {
-    if (!isWorking || running !== undefined) return
-    const job = queue.next()
-    if (job === undefined) return
+  function runWaiting(): void {
+    while (isWorking && queueState.pausedAtMs === undefined && running.size < runningLimit) {
+      const job = queue.next()
+      if (job === undefined) return
+      run(job)
+    }
+  }
+
+  function run(job: LiveJob): void {
+    const { id } = job.state.request
     const controller = new AbortController()
     const ended = runJob(job, controller.signal, modules)
-      .catch((error: unknown) => warn(`job ${job.state.request.id} ended in a bug`, error))
+      .catch((error: unknown) => warn(`job ${id} ended in a bug`, error))
       .finally(() => {
-        running = undefined
-        runNext()
+        // A client may have submitted another job under the same id meanwhile.
+        if (running.get(id)?.job === job) running.delete(id)
+        runWaiting()
       })
-    running = { job, controller, ended }
+    running.set(id, { job, controller, ended })
   }
 
-  async function definitions(): Promise<NodeDefinitions> {
-    return definitionsOf(await modules.offers())
+  function runningJobs(): JobState[] {
+    const states = [...running.values()].map(({ job }) => job.state)
+    return states.filter((state) => !isFinished(state))
   }
 
-  function unfinished(id: string): LiveJob | undefined {
-    const jobs = running === undefined ? queue.list() : [running.job, ...queue.list()]
-    return jobs.find(({ state }) => state.request.id === id && !isFinished(state))
+  function unfinished(id: string): JobState | undefined {
+    return queue.get(id)?.state ?? runningJobs().find(({ request }) => request.id === id)
   }
 
-  async function accept(event: Extract<JobEvent, { type: 'accepted' }>): Promise<JobState> {
+  async function accept(request: JobRequest): Promise<JobState> {
+    const event = {
+      type: 'accepted',
+      jobId: request.id,
+      atMs: request.createdAtMs,
+      request,
+    } as const
     const state = foldJob(undefined, event)
-    // A client may run a prompt again under its old id; the new job takes the old one's place.
-    if ((await store.finished(event.jobId)) !== undefined) await store.forget([event.jobId])
-    await store.append(state, event)
+    await store.append({ state, event })
     queue.add(live(state))
     publish({ event, state })
-    runNext()
+    runWaiting()
     return state
   }
 
-  async function validateAndAccept(
-    submission: Submission,
-    given: JsonValue,
-    id: string,
-    number: number,
-  ): Promise<SubmissionResult> {
-    const validation = await validatePrompt({
-      prompt: given,
-      definitions: await definitions(),
-      custom: (classType) => modules.executor.validation(classType),
-      ...(submission.targets && { targets: submission.targets }),
-    })
-    if (!validation.valid) return { ...validation, accepted: false }
-    const { prompt, outputs, nodeErrors } = validation
-    const createdAtMs = now()
-    const extraData = { ...submission.extraData, create_time: createdAtMs }
-    const request = { id, number, prompt, extraData, outputs: [...outputs], createdAtMs }
-    const job = await accept({ type: 'accepted', jobId: id, atMs: createdAtMs, request })
-    return { accepted: true, job, nodeErrors }
+  function waiting(id: string): LiveJob {
+    const job = queue.get(id)
+    if (job === undefined) throw notWaiting(id)
+    return job
   }
+
+  async function reorder(places: readonly QueuePlace[]): Promise<void> {
+    const records = places.flatMap(({ id, number }) => {
+      const record = waiting(id).fold({ type: 'reordered', number })
+      return record === undefined ? [] : [record]
+    })
+    // In the same tick, so that no job begins by its old place.
+    queue.sort()
+    await recordAll(records, jobModules)
+  }
+
+  const definitions = async () => definitionsOf(await modules.offers())
 
   return {
     definitions,
+    submit: createSubmit(
+      { queueLimit },
+      {
+        ...modules,
+        definitions,
+        accept,
+        pending: () => queue.length,
+        isUnfinished: (id) => unfinished(id) !== undefined,
+      },
+    ),
     async recover() {
       for (const state of await recoverJobs(store, now)) queue.add(live(state))
     },
     start() {
       isWorking = true
-      runNext()
+      runWaiting()
     },
     async stop() {
       isWorking = false
-      running?.controller.abort(AGENT_STOPS)
-      await running?.ended
-    },
-    async submit(submission) {
-      const number = submission.number ?? (await takeNumber(store, submission.front ?? false))
-      const id = submission.id ?? randomUUID()
-      if (submission.prompt === undefined) return refused(refusals.noPrompt)
-      if (typeof id !== 'string' || !UUID.test(id)) return refused(refusals.badId)
-      if (submitting.has(id) || unfinished(id)) return refused(refusals.idInUse)
-      submitting.add(id)
-      try {
-        return await validateAndAccept(submission, submission.prompt, id, number)
-      } finally {
-        submitting.delete(id)
-      }
+      const jobs = [...running.values()]
+      for (const { controller } of jobs) controller.abort(AGENT_STOPS)
+      await Promise.all(jobs.map(({ ended }) => ended))
     },
     pending: () => queue.list().map(({ state }) => state),
-    running: () => (running && !isFinished(running.job.state) ? [running.job.state] : []),
+    running: runningJobs,
+    remaining: () => queue.length + runningJobs().length,
+    pausedAtMs: () => queueState.pausedAtMs,
+    async pause() {
+      if (queueState.pausedAtMs === undefined) await queueState.setPaused(now())
+    },
+    async resume() {
+      await queueState.setPaused(undefined)
+      runWaiting()
+    },
+    async move(ids, target) {
+      // Before the line is looked at: it must not change any more until all is folded.
+      const fresh = await store.nextNumber()
+      for (const id of ids) waiting(id)
+      const line = queue.list().map(({ state }) => state.request)
+      const places = movedPlaces(line, ids, target, fresh)
+      if (places === undefined) throw notWaiting('to' in target ? '' : besideOf(target))
+      await reorder(places)
+    },
+    async prioritise(ids, priority) {
+      await reorder(ids.map((id) => prioritisedPlace(waiting(id).state.request, priority)))
+    },
     async cancelPending(ids) {
       const chosen = ids === 'all' ? queue.list().map(({ state }) => state.request.id) : ids
       // All leave the queue before the first is written down, so that none begins meanwhile.
-      const jobs = chosen.map((id) => queue.remove(id))
-      for (const job of jobs) await job?.record({ type: 'interrupted' })
+      const jobs = chosen.flatMap((id) => queue.remove(id) ?? [])
+      await recordAll(
+        jobs.flatMap((job) => job.fold({ type: 'interrupted' }) ?? []),
+        jobModules,
+      )
     },
     interrupt(id) {
-      if (id === undefined || running?.job.state.request.id === id) running?.controller.abort()
+      const jobs = id === undefined ? [...running.values()] : [running.get(id)]
+      for (const job of jobs) job?.controller.abort()
     },
-    history: (options) => store.history(options),
-    job: async (id) => unfinished(id)?.state ?? (await store.finished(id)),
+    history: (range) => store.history(range),
+    job: async (id) => unfinished(id) ?? (await store.finished(id)),
     forget: (ids) => store.forget(ids),
     subscribe(listener) {
       listeners.add(listener)
@@ -194,33 +235,11 @@ export function createJobRunner(modules: JobRunnerModules): JobRunner {
   }
 }
 
-/** ComfyUI counts every prompt; one for the front gets its number negated. */
-async function takeNumber(store: JobStore, front: boolean): Promise<number> {
-  const number = await store.nextNumber()
-  return front ? -number : number
+function besideOf(target: Exclude<QueueTarget, { to: string }>): string {
+  return 'before' in target ? target.before : target.after
 }
 
-const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
-
-/** Why a submission is not even validated: type, message and details as clients know them. */
-const refusals = {
-  noPrompt: ['no_prompt', 'No prompt provided', 'No prompt provided'],
-  badId: [
-    'invalid_prompt_id',
-    'prompt_id must be a valid UUID',
-    'prompt_id must be a UUID string in canonical lowercase hyphenated form; omit it to let the server generate one',
-  ],
-  idInUse: [
-    'invalid_prompt_id',
-    'prompt_id is in use',
-    'a job with this prompt_id is queued or running; wait until it ended, or omit the id to let the server generate one',
-  ],
-} as const
-
-function refused([
-  type,
-  message,
-  details,
-]: (typeof refusals)[keyof typeof refusals]): SubmissionResult {
-  return { accepted: false, error: { type, message, details, extra_info: {} }, nodeErrors: {} }
+function notWaiting(id: string): MeshError {
+  const message = `Job ${id} does not wait in the queue: it runs, has ended, or never was. See GET /v1/queue.`
+  return new MeshError('not_found', message, { details: { id } })
 }

@@ -1,21 +1,21 @@
 /** A job that has not ended: its state, and the one way to change it. */
 import { foldJob, type JobEvent, type JobState } from '@comfymesh/protocol/job'
 import type { Picture } from '../executors/executor.ts'
-import type { JobStore } from '../store/jobs.ts'
+import type { JobRecord, JobStore } from '../store/jobs.ts'
 
 type WithoutStamp<T> = T extends JobEvent ? Omit<T, 'jobId' | 'atMs'> : never
 /** An event before it is known when it happened and to which job. */
 export type JobChange = WithoutStamp<JobEvent>
 
 /** What listeners are told: the event, the state it led to, and a preview that is kept nowhere. */
-export interface JobUpdate {
-  readonly event: JobEvent
-  readonly state: JobState
+export interface JobUpdate extends JobRecord {
   readonly preview?: Picture
 }
 
 export interface LiveJob {
   readonly state: JobState
+  /** Folds the event into the state, and nothing else; undefined when it changes nothing. */
+  fold(change: JobChange): JobRecord | undefined
   /**
    * Folds the event into the state, writes it down, tells the listeners. An event
    * that the disk refuses still counts: a restart would run the job again.
@@ -32,22 +32,40 @@ export interface LiveJobModules {
 
 export function createLiveJob(initial: JobState, modules: LiveJobModules): LiveJob {
   let state = initial
+
+  function fold(change: JobChange): JobRecord | undefined {
+    const event = { ...change, jobId: state.request.id, atMs: modules.now() } as JobEvent
+    const before = state
+    state = foldJob(state, event)
+    return state === before ? undefined : { event, state }
+  }
+
   return {
     get state() {
       return state
     },
+    fold,
     async record(change, preview) {
-      const jobId = state.request.id
-      const event = { ...change, jobId, atMs: modules.now() } as JobEvent
-      const before = state
-      state = foldJob(state, event)
-      if (state === before) return
-      if (event.type !== 'node-progress') {
-        await modules.store.append(state, event).catch((error: unknown) => {
-          modules.warn(`job ${jobId}: ${event.type} could not be written down`, error)
-        })
-      }
-      modules.publish({ event, state, ...(preview && { preview }) })
+      const record = fold(change)
+      if (record === undefined) return
+      if (change.type !== 'node-progress') await keep([record], modules)
+      modules.publish({ ...record, ...(preview && { preview }) })
     },
   }
+}
+
+/** Writes what happened to several jobs down at once, and tells it. */
+export async function recordAll(
+  records: readonly JobRecord[],
+  modules: LiveJobModules,
+): Promise<void> {
+  await keep(records, modules)
+  for (const record of records) modules.publish(record)
+}
+
+async function keep(records: readonly JobRecord[], { store, warn }: LiveJobModules): Promise<void> {
+  await store.append(...records).catch((error: unknown) => {
+    for (const { event } of records)
+      warn(`job ${event.jobId}: ${event.type} could not be written down`, error)
+  })
 }

@@ -18,7 +18,7 @@ export async function recoverJobs(
     }
     const event: JobEvent = { type: 'requeued', jobId: state.request.id, atMs: now() }
     const queued = foldJob(state, event)
-    await store.append(queued, event)
+    await store.append({ state: queued, event })
     recovered.push(queued)
   }
   return recovered

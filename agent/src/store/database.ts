@@ -2,19 +2,89 @@
  * The agent's database: one level store in the data folder, its schema version
  * checked before anything reads it. What the records mean is for the files beside this one.
  */
-import { join } from 'node:path'
+import { open, readdir, rm, stat } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { MeshError } from '@comfymesh/protocol/errors'
 import { Level } from 'level'
 import { makeFolder } from '../base/make-folder.ts'
+import { type Migration, migrations } from './migrations.ts'
 
-export type Database = Level<string, string>
+export type Write =
+  | { readonly type: 'put'; readonly key: string; readonly value: string }
+  | { readonly type: 'del'; readonly key: string }
 
-type Migration = (database: Database) => Promise<void>
-
-/** Row n brings a database of schema version n to n + 1. Version 0 is an empty database. */
-const migrations: readonly Migration[] = [async () => {}]
+export interface WriteOptions {
+  /** What is written, for the message of a failure: 'Job 7', 'The queue'. */
+  readonly what: string
+  /** Whether it must survive a power cut as well as a crash of the process. */
+  readonly sync?: boolean
+}
 
 const VERSION_KEY = 'schemaVersion'
+
+/** Beside what the old log holds, an opened database writes less than this. */
+const SPARE_BYTES = 1024 * 1024
+
+export class Database extends Level<string, string> {
+  /**
+   * A write that a full disk cut off leaves half a record in the log, and what is written
+   * after it may not be found again. So after a failure nothing more is written until the
+   * database was opened anew, which begins a new log; reading goes on meanwhile.
+   */
+  #mended: Promise<void> | undefined
+  #isDamaged = false
+
+  /**
+   * Writes all or nothing; when it returned, a crash of the process cannot undo it.
+   * @throws MeshError `storage_failed`
+   */
+  async write(writes: readonly Write[], { what, sync = false }: WriteOptions): Promise<void> {
+    try {
+      if (this.#isDamaged) await this.#mend()
+      await this.batch([...writes], { sync })
+    } catch (cause) {
+      this.#isDamaged = true
+      const why = cause instanceof Error ? cause.message : String(cause)
+      const message = `${what} could not be written to disk: ${why}. Free some space, or check the disk of the data folder.`
+      throw new MeshError('storage_failed', message, { cause })
+    }
+  }
+
+  /** Opens the database anew, once for all who wait for it. */
+  #mend(): Promise<void> {
+    this.#mended ??= this.#openAnew().finally(() => {
+      this.#mended = undefined
+    })
+    return this.#mended
+  }
+
+  async #openAnew(): Promise<void> {
+    // Asked first: a database that was closed and cannot be opened could not even be read.
+    await needSpace(this.location)
+    await this.close()
+    await this.open()
+    this.#isDamaged = false
+  }
+}
+
+/** @throws Error of the system when the disk has no room for opening the database in `folder`. */
+async function needSpace(folder: string): Promise<void> {
+  const names = (await readdir(folder)).filter((name) => name.endsWith('.log'))
+  const logs = await Promise.all(names.map((name) => stat(join(folder, name))))
+  const bytes = logs.reduce((sum, { size }) => sum + size, SPARE_BYTES)
+  const probe = join(dirname(folder), '.space-probe')
+  try {
+    const file = await open(probe, 'w')
+    try {
+      await file.writeFile(Buffer.alloc(bytes, 1))
+      await file.sync()
+    } finally {
+      await file.close()
+    }
+  } finally {
+    await rm(probe, { force: true })
+  }
+}
 
 /**
  * Opens the database of a data folder, making both when they are not there.
@@ -37,7 +107,7 @@ async function openLevel(dataDir: string): Promise<Database> {
   try {
     // Before Level exists, which opens on its own and would try for ever to make it below /proc.
     makeFolder(folder)
-    const database = new Level<string, string>(folder)
+    const database = new Database(folder)
     await database.open()
     return database
   } catch (cause) {
@@ -54,10 +124,15 @@ async function migrate(database: Database, dataDir: string): Promise<void> {
     )
   }
   for (const [index, migration] of migrations.entries()) {
-    if (index < version) continue
-    await migration(database)
-    await database.put(VERSION_KEY, String(index + 1), { sync: true })
+    if (index >= version) await migrateOnce(database, migration, index + 1)
   }
+}
+
+/** A migration and its version are one write: a kill between them cannot be. */
+async function migrateOnce(database: Database, migration: Migration, version: number) {
+  const reached: Write = { type: 'put', key: VERSION_KEY, value: String(version) }
+  const what = `Version ${version} of the database`
+  await database.write([...(await migration(database)), reached], { what, sync: true })
 }
 
 function openingFailed(dataDir: string, cause: unknown): MeshError {

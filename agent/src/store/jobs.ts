@@ -2,7 +2,6 @@
  * Jobs on disk. The events of an unfinished job are kept one by one, so that a
  * restart can fold them; when it ends they are replaced by the state they came to.
  */
-import { MeshError } from '@comfymesh/protocol/errors'
 import {
   foldJob,
   isFinished,
@@ -11,23 +10,39 @@ import {
   jobEventSchema,
 } from '@comfymesh/protocol/job'
 import { parseJson, stringifyJson } from '@comfymesh/protocol/json'
-import type { Database } from './database.ts'
+import type { Database, Write } from './database.ts'
 
 /** How many finished jobs are remembered: ComfyUI's number. */
 const MAX_FINISHED = 10_000
 
+/** What happened to a job, and the state that it led to. */
+export interface JobRecord {
+  readonly state: JobState
+  readonly event: JobEvent
+}
+
+/** Which part of the history; all of it when nothing is said. */
+export interface HistoryRange {
+  /** The newest ones only; the other two do not count then. */
+  readonly last?: number
+  /** How many of the oldest are passed over. */
+  readonly offset?: number
+  readonly limit?: number
+}
+
 export interface JobStore {
   /**
-   * Writes an event down; when it returned, a crash of the process cannot undo it. The end
-   * of a job that the disk refuses is known until the process ends, and then the job runs again.
+   * Writes events down, all or none; when it returned, a crash of the process cannot undo it.
+   * The end of a job that the disk refuses is known until the process ends, and then the job
+   * runs again.
    * @throws MeshError `storage_failed`
    */
-  append(state: JobState, event: JobEvent): Promise<void>
+  append(...records: readonly JobRecord[]): Promise<void>
   /** The states of all jobs that have not ended, by folding their events. */
   unfinished(): Promise<JobState[]>
   finished(jobId: string): Promise<JobState | undefined>
-  /** Finished jobs that had begun, the oldest first; `last` keeps the newest ones only. */
-  history(options?: { readonly last?: number }): Promise<JobState[]>
+  /** Finished jobs that had begun, the oldest first. Reads those of the range and no others. */
+  history(range?: HistoryRange): Promise<JobState[]>
   forget(jobIds: readonly string[] | 'all'): Promise<void>
   /**
    * Takes the next number of ComfyUI's queue counter, which never goes back.
@@ -36,21 +51,21 @@ export interface JobStore {
   nextNumber(): Promise<number>
 }
 
-type Write =
-  | { readonly type: 'put'; readonly key: string; readonly value: string }
-  | { readonly type: 'del'; readonly key: string }
-
 const COUNTER_KEY = 'counter'
-/** In the place in history of a job that ended before it had begun. */
-const NEVER_BEGAN = 'never began'
 /** Sorts after every character that an id or a number can hold. */
 const END = '\uffff'
-const HISTORY = { gt: 'history/', lt: `history/${END}` }
+
+/** The two lists of finished jobs, each in the order of ending. */
+const ended = {
+  history: { gt: 'history/', lt: `history/${END}` },
+  /** Those that ended before they had begun: ComfyUI's history does not have them. */
+  unbegun: { gt: 'unbegun/', lt: `unbegun/${END}` },
+}
 
 export async function openJobStore(database: Database): Promise<JobStore> {
-  const { append, unfinished } = eventLog(database)
+  const log = eventLog(database)
   let counter = Number((await database.get(COUNTER_KEY)) ?? 0)
-  let remembered = (await historyKeys()).length
+  let remembered = (await endedKeys()).length
   /** Finished jobs whose end the disk refused. */
   const unwritten = new Map<string, JobState>()
 
@@ -60,112 +75,141 @@ export async function openJobStore(database: Database): Promise<JobStore> {
     return text === undefined ? undefined : parseState(text)
   }
 
-  async function historyKeys(): Promise<string[]> {
-    return database.keys(HISTORY).all()
+  async function endedKeys(): Promise<string[]> {
+    const lists = Object.values(ended).map((range) => database.keys(range).all())
+    return (await Promise.all(lists)).flat()
   }
 
-  async function newest(count: number): Promise<string[]> {
-    const keys: string[] = []
-    if (count === 0) return keys
-    for await (const [key, value] of database.iterator({ ...HISTORY, reverse: true })) {
-      if (value !== NEVER_BEGAN && keys.push(key) === count) break
-    }
-    return keys.reverse()
+  async function historyKeys({ last, offset = 0, limit }: HistoryRange): Promise<string[]> {
+    if (last !== undefined)
+      return (await database.keys({ ...ended.history, reverse: true, limit: last }).all()).reverse()
+    // -1 is level's word for no limit.
+    const upTo = limit === undefined ? -1 : offset + limit
+    return (await database.keys({ ...ended.history, limit: upTo }).all()).slice(offset)
+  }
+
+  /** A client may run a prompt under the id of one that has ended; the new job takes its place. */
+  async function replaced({ state, event }: JobRecord): Promise<Write[]> {
+    if (event.type !== 'accepted') return []
+    const { id } = state.request
+    const text = await database.get(jobKey(id))
+    unwritten.delete(id)
+    if (text === undefined) return []
+    remembered -= 1
+    return forgetting(endedKey(parseState(text)))
+  }
+
+  async function forgetExcess(): Promise<void> {
+    if (remembered <= MAX_FINISHED) return
+    const keys = (await endedKeys()).sort((a, b) => (stampOf(a) < stampOf(b) ? -1 : 1))
+    const excess = keys.slice(0, -MAX_FINISHED)
+    await database.write(excess.flatMap(forgetting), { what: 'The history' })
+    remembered = MAX_FINISHED
   }
 
   return {
-    unfinished,
+    unfinished: log.unfinished,
     finished,
-    async append(state, event) {
+    async append(...records) {
+      const ends = records.filter(({ state }) => isFinished(state))
+      const old = await Promise.all(records.map(replaced))
       try {
-        await append(state, event)
+        await log.append(records, old.flat())
       } catch (error) {
-        if (isFinished(state)) unwritten.set(state.request.id, state)
+        for (const { state } of ends) unwritten.set(state.request.id, state)
         throw error
       }
-      if (!isFinished(state) || ++remembered <= MAX_FINISHED) return
-      const excess = (await historyKeys()).slice(0, -MAX_FINISHED)
-      await database.batch(excess.flatMap(forgetting))
-      remembered -= excess.length
+      remembered += ends.length
+      await forgetExcess()
     },
-    async history({ last = Number.POSITIVE_INFINITY } = {}) {
-      const keys = (await newest(last)).map((key) => jobKey(idOf(key)))
+    async history(range = {}) {
+      const others = [...unwritten.values()].filter((job) => job.startedAtMs !== undefined)
+      // What the disk refused counts as the newest.
+      const chosen =
+        others.length === 0
+          ? await historyKeys(range)
+          : partOf([...(await historyKeys({})), ...others], range)
+      const keys = chosen.filter((one) => typeof one === 'string').map((key) => jobKey(idOf(key)))
       const texts = await database.getMany(keys)
       const written = texts.flatMap((text) => (text === undefined ? [] : [parseState(text)]))
-      const others = [...unwritten.values()].filter((job) => job.startedAtMs !== undefined)
-      const jobs = [...written, ...others]
-      return jobs.slice(Math.max(0, jobs.length - last))
+      return [...written, ...chosen.filter((one) => typeof one !== 'string')]
     },
     async forget(jobIds) {
       for (const id of jobIds === 'all' ? [...unwritten.keys()] : jobIds) unwritten.delete(id)
-      const keys = await historyKeys()
-      const chosen = jobIds === 'all' ? keys : keys.filter((key) => jobIds.includes(idOf(key)))
-      await database.batch(chosen.flatMap(forgetting))
-      remembered -= chosen.length
+      const chosen = jobIds === 'all' ? undefined : new Set(jobIds)
+      const keys = (await endedKeys()).filter((key) => chosen?.has(idOf(key)) ?? true)
+      await database.write(keys.flatMap(forgetting), { what: 'The history' })
+      remembered -= keys.length
     },
     async nextNumber() {
       const number = counter++
-      await database.put(COUNTER_KEY, String(counter)).catch((cause: unknown) => {
-        throw writingFailed('The new job', cause)
-      })
+      const writes: Write[] = [{ type: 'put', key: COUNTER_KEY, value: String(counter) }]
+      await database.write(writes, { what: 'The new job' })
       return number
     },
   }
 }
 
 /** The part of the store that knows how events lie on disk. */
-function eventLog(database: Database): Pick<JobStore, 'append' | 'unfinished'> {
+function eventLog(database: Database) {
   /** How many events of each unfinished job are on disk. */
   const lengths = new Map<string, number>()
 
+  function writesOf({ state, event }: JobRecord): Write[] {
+    const { id } = state.request
+    const length = lengths.get(id) ?? 0
+    if (isFinished(state)) return compacted(state, length)
+    return [{ type: 'put', key: eventKey(id, length), value: stringifyJson(event) }]
+  }
+
   return {
-    async append(state, event) {
-      const { id } = state.request
-      const length = lengths.get(id) ?? 0
-      const put = { type: 'put', key: eventKey(id, length), value: stringifyJson(event) } as const
-      const writes: Write[] = isFinished(state) ? compacted(state, length) : [put]
+    /** @param more written together with the events. */
+    async append(records: readonly JobRecord[], more: readonly Write[]): Promise<void> {
+      const [first] = records
+      if (first === undefined) return
       // Acceptance and the end are promises to the user: they survive a power cut as well.
-      const sync = event.type === 'accepted' || isFinished(state)
-      try {
-        await database.batch(writes, { sync })
-      } catch (cause) {
-        throw writingFailed(`Job ${id}`, cause)
-      }
-      if (isFinished(state)) lengths.delete(id)
-      else lengths.set(id, length + 1)
+      const sync = records.some(
+        ({ state, event }) => event.type === 'accepted' || isFinished(state),
+      )
+      const what = records.length === 1 ? `Job ${first.state.request.id}` : 'The queue'
+      const writes = [...more, ...records.flatMap(writesOf)]
+      // Counted before the disk answers, so that the next event does not take the same place.
+      for (const { state } of records) count(state)
+      await database.write(writes, { what, sync })
     },
-    async unfinished() {
+    async unfinished(): Promise<JobState[]> {
       const states = new Map<string, JobState>()
       lengths.clear()
-      for await (const text of database.values({ gt: 'event/', lt: `event/${END}` })) {
+      for await (const [key, text] of database.iterator({ gt: 'event/', lt: `event/${END}` })) {
         const event = jobEventSchema.parse(parseJson(text))
         states.set(event.jobId, foldJob(states.get(event.jobId), event))
-        lengths.set(event.jobId, (lengths.get(event.jobId) ?? 0) + 1)
+        lengths.set(event.jobId, indexOf(key) + 1)
       }
       return [...states.values()]
     },
   }
+
+  function count(state: JobState): void {
+    const { id } = state.request
+    if (isFinished(state)) lengths.delete(id)
+    else lengths.set(id, (lengths.get(id) ?? 0) + 1)
+  }
 }
 
-/** The end of a job: its state instead of its `length` events, and a place in the history. */
+/** The end of a job: its state instead of its `length` events, and a place in a list. */
 function compacted(state: JobState, length: number): Write[] {
   const { id } = state.request
   const events = Array.from({ length }, (_, index) => eventKey(id, index))
   return [
     ...events.map((key) => ({ type: 'del', key }) as const),
     { type: 'put', key: jobKey(id), value: stringifyJson(state) },
-    {
-      type: 'put',
-      key: historyKey(state),
-      value: state.startedAtMs === undefined ? NEVER_BEGAN : '',
-    },
+    { type: 'put', key: endedKey(state), value: '' },
   ]
 }
 
-function writingFailed(what: string, cause: unknown): MeshError {
-  const why = cause instanceof Error ? cause.message : String(cause)
-  const message = `${what} could not be written to disk: ${why}. Free some space, or check the disk of the data folder.`
-  return new MeshError('storage_failed', message, { cause })
+function partOf<T>(list: readonly T[], { last, offset = 0, limit }: HistoryRange): T[] {
+  if (last !== undefined) return list.slice(Math.max(0, list.length - last))
+  return list.slice(offset, limit === undefined ? undefined : offset + limit)
 }
 
 function forgetting(key: string): Write[] {
@@ -180,8 +224,15 @@ function parseState(text: string): JobState {
   return parseJson(text) as unknown as JobState
 }
 
+const INDEX_DIGITS = 8
+const TIME_DIGITS = 15
+
 function eventKey(id: string, index: number): string {
-  return `event/${id}/${String(index).padStart(8, '0')}`
+  return `event/${id}/${String(index).padStart(INDEX_DIGITS, '0')}`
+}
+
+function indexOf(eventKey: string): number {
+  return Number(eventKey.slice(-INDEX_DIGITS))
 }
 
 function jobKey(id: string): string {
@@ -189,10 +240,17 @@ function jobKey(id: string): string {
 }
 
 /** In the order of ending; the id at the end tells two of the same millisecond apart. */
-function historyKey(state: JobState): string {
-  return `history/${String(state.finishedAtMs).padStart(15, '0')}/${state.request.id}`
+function endedKey(state: JobState): string {
+  const list = state.startedAtMs === undefined ? 'unbegun' : 'history'
+  const stamp = String(state.finishedAtMs).padStart(TIME_DIGITS, '0')
+  return `${list}/${stamp}/${state.request.id}`
 }
 
-function idOf(historyKey: string): string {
-  return historyKey.slice('history/'.length + 15 + 1)
+/** The time and the id: what stands behind the name of the list. */
+function stampOf(endedKey: string): string {
+  return endedKey.slice(endedKey.indexOf('/') + 1)
+}
+
+function idOf(endedKey: string): string {
+  return stampOf(endedKey).slice(TIME_DIGITS + 1)
 }

@@ -21,7 +21,7 @@ t.test('a database of a newer comfymesh is left alone', async (t) => {
   const dataDir = t.testdir()
   await (await openDatabase(dataDir)).close()
   const raw = new Level<string, string>(join(dataDir, 'database'))
-  t.equal(await raw.get('schemaVersion'), '1')
+  t.equal(await raw.get('schemaVersion'), '2')
   await raw.put('schemaVersion', '99')
   await raw.close()
   await t.rejects(openDatabase(dataDir), { code: 'storage_failed', message: /newer comfymesh/ })

@@ -27,7 +27,7 @@ async function append(store: JobStore, events: JobEvent[]): Promise<JobState> {
   let state: JobState | undefined
   for (const event of events) {
     state = foldJob(state, event)
-    await store.append(state, event)
+    await store.append({ state, event })
   }
   return state!
 }
@@ -55,7 +55,7 @@ t.test('what is unfinished is folded again after a restart', async (t) => {
   t.equal(running.request.prompt[1]!.inputs.seed, 18446744073709551615n)
   const end: JobEvent = { type: 'completed', jobId: 'a', atMs: 5 }
   const done = foldJob(running, end)
-  await again.store.append(done, end)
+  await again.store.append({ state: done, event: end })
   t.strictSame(await again.store.unfinished(), [queued], 'its events are gone')
   t.strictSame(await again.store.finished('a'), done)
   t.equal(await again.store.finished('b'), undefined)
@@ -107,13 +107,13 @@ t.test('a full disk: said in words, and the end of a job is known all the same',
   const full = async () => {
     throw new Error('IO error: No space left on device')
   }
-  const { batch, put } = database
-  Object.assign(database, { batch: full, put: full })
+  const { batch } = database
+  Object.assign(database, { batch: full })
   const told = { code: 'storage_failed', message: /No space left on device.*Free some space/ }
   await t.rejects(store.nextNumber(), told)
   const state = foldJob(running, events[2]!)
-  await t.rejects(store.append(state, events[2]!), told)
-  Object.assign(database, { batch, put })
+  await t.rejects(store.append({ state, event: events[2]! }), told)
+  Object.assign(database, { batch })
   t.strictSame(await store.finished('a'), state)
   await append(store, ended('b', 10))
   const ids = async () => (await store.history()).map(({ request }) => request.id).sort()

@@ -35,6 +35,7 @@ export function messagesFor(update: JobUpdate, remaining: number): Message[] {
   const status = statusMessage(remaining)
   switch (event.type) {
     case 'accepted':
+    case 'reordered':
       return [status]
     case 'started':
       return [status, stamped('execution_start', { prompt_id: id }, event.atMs)]
@@ -64,6 +65,7 @@ export function messagesFor(update: JobUpdate, remaining: number): Message[] {
     case 'stage-finished':
     case 'retried':
     case 'requeued':
+    case 'picture-named':
       return []
   }
 }

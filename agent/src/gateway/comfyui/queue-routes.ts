@@ -1,6 +1,7 @@
 /** Prompts, the queue and the history. */
 import type { JsonObject, JsonValue } from '@comfymesh/protocol/json'
-import type { JobRunner, Submission } from '../../execution/job-runner.ts'
+import type { JobRunner } from '../../execution/job-runner.ts'
+import type { Submission } from '../../execution/submissions.ts'
 import { coerce } from '../../planning/coerce.ts'
 import { empty, json, jsonBody, type Request, type Route } from '../route.ts'
 import { historyEntry, queueItem } from './history.ts'
@@ -45,8 +46,7 @@ export function queueRoutes({ runner }: { readonly runner: JobRunner }): Route[]
 
 /** How many jobs wait or run. */
 export function execInfo(runner: JobRunner): JsonObject {
-  const queue_remaining = runner.pending().length + runner.running().length
-  return { exec_info: { queue_remaining } }
+  return { exec_info: { queue_remaining: runner.remaining() } }
 }
 
 async function submit(runner: JobRunner, request: Request) {
@@ -93,11 +93,12 @@ async function changeHistory(runner: JobRunner, request: Request) {
 async function history(runner: JobRunner, query: URLSearchParams) {
   const count = integer(query.get('max_items'))
   const offset = integer(query.get('offset')) ?? -1
+  const limit = count === undefined ? {} : { limit: count }
   const newest = offset < 0 && count !== undefined
-  const jobs = await runner.history(newest ? { last: count } : {})
-  const start = newest ? 0 : Math.max(0, offset)
-  const chosen = count === undefined ? jobs.slice(start) : jobs.slice(start, start + count)
-  return json(Object.fromEntries(chosen.map((job) => [job.request.id, historyEntry(job)])))
+  const jobs = await runner.history(
+    newest ? { last: count } : { offset: Math.max(0, offset), ...limit },
+  )
+  return json(Object.fromEntries(jobs.map((job) => [job.request.id, historyEntry(job)])))
 }
 
 function integer(text: string | null): number | undefined {

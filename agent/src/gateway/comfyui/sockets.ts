@@ -46,7 +46,7 @@ export function createSockets(modules: { readonly runner: JobRunner }): Sockets 
   const connections = new Map<string, Connection>()
   /** All that are open, those included whose place was taken. */
   const sockets = new Set<ClientSocket>()
-  const remaining = () => runner.pending().length + runner.running().length
+  const remaining = () => runner.remaining()
 
   const unsubscribe = runner.subscribe((update) => {
     const clientId = clientOf(update.state)

@@ -1,0 +1,130 @@
+/** From what a client sends to an accepted job, or to the reason why not in ComfyUI's words. */
+import { randomUUID } from 'node:crypto'
+import { MeshError } from '@comfymesh/protocol/errors'
+import type { JobRequest, JobState } from '@comfymesh/protocol/job'
+import type { JsonObject, JsonValue } from '@comfymesh/protocol/json'
+import type { NodeDefinitions, NodeId } from '@comfymesh/protocol/workflow'
+import type { Executor } from '../executors/executor.ts'
+import type { NodeErrors, Problem } from '../planning/problem.ts'
+import { validatePrompt } from '../planning/validate.ts'
+import type { JobStore } from '../store/jobs.ts'
+
+/** A prompt as a client sends it; what is wrong with it is said in ComfyUI's words. */
+export interface Submission {
+  readonly prompt: JsonValue | undefined
+  readonly extraData: JsonObject
+  /** A canonical lowercase UUID; made here when the client names none. */
+  readonly id?: JsonValue
+  /** ComfyUI's `number`: a place in the queue instead of the next one. */
+  readonly number?: number
+  readonly front?: boolean
+  /** Only these output nodes (ComfyUI's partial_execution_targets). */
+  readonly targets?: readonly NodeId[]
+}
+
+export type SubmissionResult =
+  | { readonly accepted: true; readonly job: JobState; readonly nodeErrors: NodeErrors }
+  | { readonly accepted: false; readonly error: Problem; readonly nodeErrors: NodeErrors }
+
+export interface SubmissionsOptions {
+  /** How many jobs may wait. */
+  readonly queueLimit: number
+}
+
+export interface SubmissionsModules {
+  readonly store: Pick<JobStore, 'nextNumber'>
+  readonly executor: Pick<Executor, 'validation'>
+  readonly definitions: () => Promise<NodeDefinitions>
+  readonly now: () => number
+  /** How many jobs wait. */
+  readonly pending: () => number
+  /** Whether a job of this id waits or runs. */
+  readonly isUnfinished: (id: string) => boolean
+  /** Puts the job on disk and into the queue. */
+  readonly accept: (request: JobRequest) => Promise<JobState>
+}
+
+/**
+ * When it resolves to an accepted job, that job is on disk.
+ * @throws MeshError `busy` when the queue is full, `storage_failed`
+ */
+export type Submit = (submission: Submission) => Promise<SubmissionResult>
+
+export function createSubmit(
+  { queueLimit }: SubmissionsOptions,
+  modules: SubmissionsModules,
+): Submit {
+  /** Ids on their way through validation and onto the disk. */
+  const submitting = new Set<string>()
+
+  async function validateAndAccept(
+    submission: Submission,
+    given: JsonValue,
+    id: string,
+    number: number,
+  ): Promise<SubmissionResult> {
+    const validation = await validatePrompt({
+      prompt: given,
+      definitions: await modules.definitions(),
+      custom: (classType) => modules.executor.validation(classType),
+      ...(submission.targets && { targets: submission.targets }),
+    })
+    if (!validation.valid) return { ...validation, accepted: false }
+    const { prompt, outputs, nodeErrors } = validation
+    const createdAtMs = modules.now()
+    const extraData = { ...submission.extraData, create_time: createdAtMs }
+    const request = { id, number, prompt, extraData, outputs: [...outputs], createdAtMs }
+    return { accepted: true, job: await modules.accept(request), nodeErrors }
+  }
+
+  return async (submission) => {
+    if (modules.pending() + submitting.size >= queueLimit) throw queueFull(queueLimit)
+    const number = submission.number ?? (await takeNumber(modules.store, submission.front ?? false))
+    const id = submission.id ?? randomUUID()
+    if (submission.prompt === undefined) return refused(refusals.noPrompt)
+    if (typeof id !== 'string' || !UUID.test(id)) return refused(refusals.badId)
+    if (submitting.has(id) || modules.isUnfinished(id)) return refused(refusals.idInUse)
+    submitting.add(id)
+    try {
+      return await validateAndAccept(submission, submission.prompt, id, number)
+    } finally {
+      submitting.delete(id)
+    }
+  }
+}
+
+/** ComfyUI counts every prompt; one for the front gets its number negated. */
+async function takeNumber(store: Pick<JobStore, 'nextNumber'>, front: boolean): Promise<number> {
+  const number = await store.nextNumber()
+  return front ? -number : number
+}
+
+function queueFull(queueLimit: number): MeshError {
+  const message = `The queue is full: ${queueLimit} jobs wait already. Wait until some have ended, cancel some, or start the agent with a higher --queue-limit.`
+  return new MeshError('busy', message, { details: { queueLimit } })
+}
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
+
+/** Why a submission is not even validated: type, message and details as clients know them. */
+const refusals = {
+  noPrompt: ['no_prompt', 'No prompt provided', 'No prompt provided'],
+  badId: [
+    'invalid_prompt_id',
+    'prompt_id must be a valid UUID',
+    'prompt_id must be a UUID string in canonical lowercase hyphenated form; omit it to let the server generate one',
+  ],
+  idInUse: [
+    'invalid_prompt_id',
+    'prompt_id is in use',
+    'a job with this prompt_id is queued or running; wait until it ended, or omit the id to let the server generate one',
+  ],
+} as const
+
+function refused([
+  type,
+  message,
+  details,
+]: (typeof refusals)[keyof typeof refusals]): SubmissionResult {
+  return { accepted: false, error: { type, message, details, extra_info: {} }, nodeErrors: {} }
+}
