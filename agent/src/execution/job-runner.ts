@@ -205,12 +205,13 @@ export function createJobRunner(options: JobRunnerOptions, modules: JobRunnerMod
       const fresh = await store.nextNumber()
       for (const id of ids) waiting(id)
       const line = queue.list().map(({ state }) => state.request)
-      const places = movedPlaces(line, ids, target, fresh)
+      const places = movedPlaces(line, [...new Set(ids)], target, fresh)
       if (places === undefined) throw notWaiting('to' in target ? '' : besideOf(target))
       await reorder(places)
     },
     async prioritise(ids, priority) {
-      await reorder(ids.map((id) => prioritisedPlace(waiting(id).state.request, priority)))
+      const places = ids.map((id) => prioritisedPlace(waiting(id).state.request, priority))
+      await reorder(places)
     },
     async cancelPending(ids) {
       const chosen = ids === 'all' ? queue.list().map(({ state }) => state.request.id) : ids

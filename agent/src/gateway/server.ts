@@ -17,6 +17,7 @@ import { FRONTEND_PATH } from './frontend-folder.ts'
 import { type GuardOptions, installGuards } from './guards.ts'
 import { type AgentIdentity, ownRoutes } from './own-routes.ts'
 import { jobRoutes } from './v1/job-routes.ts'
+import { queueRoutes } from './v1/queue-routes.ts'
 
 export interface GatewayOptions {
   readonly host: string
@@ -85,7 +86,8 @@ export function createGateway(options: GatewayOptions, modules: GatewayModules):
       runner: modules.runner,
       hasFrontend: options.frontend !== undefined,
     })
-    for (const route of [...own, ...jobRoutes(modules)]) addRoute(scope, route, '')
+    for (const route of [...own, ...jobRoutes(modules), ...queueRoutes(modules)])
+      addRoute(scope, route, '')
     for (const route of comfyuiRoutes(modules)) {
       for (const prefix of prefixes) addRoute(scope, route, prefix)
     }

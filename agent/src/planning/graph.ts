@@ -1,4 +1,5 @@
 /** The graph that a validated prompt draws: which nodes an output needs, and in which order. */
+import { MeshError } from '@comfymesh/protocol/errors'
 import type { JsonValue } from '@comfymesh/protocol/json'
 import {
   isLink,
@@ -45,6 +46,7 @@ export function sources(graph: Graph, id: NodeId): NodeId[] {
  * The nodes to run for these outputs, and nothing else, in ComfyUI's order: of the
  * nodes whose inputs are ready an output goes first, then what an output waits for
  * directly, then what such a node waits for, then whatever was found first.
+ * @throws MeshError `no_peer` for a node whose class nobody offers.
  */
 export function executionOrder(graph: Graph, outputs: readonly NodeId[]): NodeId[] {
   const found = discover(graph, outputs)
@@ -108,10 +110,19 @@ function discover(graph: Graph, outputs: readonly NodeId[]): NodeId[] {
     for (let id = stack.pop(); id !== undefined; id = stack.pop()) {
       if (found.has(id)) continue
       found.add(id)
+      needClass(graph, id)
       stack.push(...sources(graph, id))
     }
   }
   return [...found]
+}
+
+/** A job may outlive a class: it waits over a restart, and a node pack is gone then. */
+function needClass({ prompt, definitions }: Graph, nodeId: NodeId): void {
+  const classType = prompt[nodeId]!.class_type
+  if (Object.hasOwn(definitions, classType)) return
+  const message = `Node ${nodeId} is of the class ${classType}, which no peer offers any more. Bring it back, or use another node, and run the prompt again.`
+  throw new MeshError('no_peer', message, { details: { nodeId, classType } })
 }
 
 function consumersOf(graph: Graph, nodes: ReadonlySet<NodeId>): Map<NodeId, NodeId[]> {

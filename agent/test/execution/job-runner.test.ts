@@ -4,10 +4,12 @@ import { join } from 'node:path'
 import type { JobEvent, JobState } from '@comfymesh/protocol/job'
 import type { JsonObject } from '@comfymesh/protocol/json'
 import t from 'tap'
+import { startAgent } from '../../src/agent.ts'
 import type { JobRunner } from '../../src/execution/job-runner.ts'
 import type { Submission } from '../../src/execution/submissions.ts'
-import { createFakeExecutor } from '../fake-executor.ts'
-import { startTestAgent } from '../test-agent.ts'
+import { createLog } from '../../src/telemetry/log.ts'
+import { createFakeExecutor, testDefinitions } from '../fake-executor.ts'
+import { ask, startTestAgent, testSettings } from '../test-agent.ts'
 
 const int = (value: number) => ({ class_type: 'TN_Int', inputs: { value } })
 const out = (from: string) => ({ class_type: 'TN_Out', inputs: { x: [from, 0] } })
@@ -192,6 +194,101 @@ t.test('a stopped agent leaves its job for the next start', async (t) => {
   const ids = (await second.jobs.history()).map(({ request }) => request.id)
   t.strictSame(ids, [running, waiting], 'exactly once, in their order')
   t.strictSame(readdirSync(join(dataDir, 'output')), ['a_00001_.png', 'b_00001_.png'])
+})
+
+/** The numbers of the TN_Int nodes, in the order in which their jobs will run. */
+const waiting = (jobs: JobRunner) =>
+  jobs.pending().map(({ request }) => Number(request.prompt[1]!.inputs.value))
+
+t.test('jobs are moved and prioritised, also over a restart', async (t) => {
+  const dataDir = t.testdir()
+  const first = await startTestAgent(t, createFakeExecutor(), dataDir)
+  await first.jobs.pause()
+  const ids: string[] = []
+  for (let i = 0; i < 5; i++) ids.push(await submit(first.jobs, { 1: int(i), 3: out('1') }))
+  const [a, b, c, d, e] = ids as [string, string, string, string, string]
+  const told: string[] = []
+  first.jobs.subscribe(({ event }) => told.push(event.type))
+  await first.jobs.move([d], { before: b })
+  await first.jobs.move([a], { to: 'end' })
+  t.strictSame(told, ['reordered', 'reordered'], 'nobody else was renumbered')
+  t.strictSame(waiting(first.jobs), [3, 1, 2, 4, 0])
+  await first.jobs.prioritise([c], 1)
+  await first.jobs.prioritise([d], -1)
+  t.strictSame(waiting(first.jobs), [2, 1, 4, 0, 3])
+  await submit(first.jobs, { 1: int(5), 3: out('1') }, { front: true })
+  await submit(first.jobs, { 1: int(6), 3: out('1') })
+  t.strictSame(waiting(first.jobs), [2, 5, 1, 4, 0, 6, 3])
+  await t.rejects(first.jobs.move(['gone'], { to: 'front' }), { code: 'not_found' })
+  await t.rejects(first.jobs.move([e], { before: 'gone' }), { code: 'not_found' })
+  await t.rejects(first.jobs.prioritise(['gone'], 1), { code: 'not_found' })
+  await first.stop()
+
+  const second = await startTestAgent(t, createFakeExecutor(), dataDir)
+  t.strictSame(waiting(second.jobs), [2, 5, 1, 4, 0, 6, 3])
+  t.ok(second.jobs.pausedAtMs(), 'still paused')
+  t.equal(second.jobs.running().length, 0)
+  const order: number[] = []
+  second.jobs.subscribe(({ event, state }) => {
+    if (event.type === 'started') order.push(Number(state.request.prompt[1]!.inputs.value))
+  })
+  await second.jobs.resume()
+  await ended(second.jobs, d)
+  t.strictSame(order, [2, 5, 1, 4, 0, 6, 3])
+})
+
+t.test('a paused queue lets the running job end and starts no other', async (t) => {
+  const executor = createFakeExecutor()
+  const { promise, open } = gate()
+  executor.gate = promise
+  const { jobs } = await startTestAgent(t, executor)
+  const running = await submit(jobs, { 1: int(1), 3: out('1') })
+  const next = await submit(jobs, { 1: int(2), 3: out('1') })
+  await jobs.pause()
+  open()
+  t.equal((await ended(jobs, running)).status, 'completed')
+  await new Promise(setImmediate)
+  t.equal(jobs.running().length, 0)
+  t.equal(jobs.remaining(), 1)
+  await jobs.resume()
+  t.equal(jobs.pausedAtMs(), undefined)
+  t.equal((await ended(jobs, next)).status, 'completed')
+})
+
+t.test('a full queue refuses', async (t) => {
+  const executor = createFakeExecutor()
+  executor.gate = gate().promise
+  const settings = { ...testSettings(t.testdir()), queueLimit: 2 }
+  const agent = await startAgent(settings, { executor, log: createLog({ level: 'silent' }) })
+  t.teardown(() => agent.stop())
+  const prompt = { 1: int(1), 3: out('1') }
+  for (let i = 0; i < 3; i++) await submit(agent.jobs, prompt)
+  await t.rejects(submit(agent.jobs, prompt), {
+    code: 'busy',
+    message: /2 jobs wait already.*--queue-limit/,
+  })
+  const answer = await ask(agent, 'POST', '/prompt', { prompt })
+  t.equal(answer.status, 503)
+  t.match(answer.body, { error: { type: 'busy', message: /full/ }, node_errors: {} })
+  await agent.jobs.cancelPending('all')
+  await submit(agent.jobs, prompt)
+})
+
+t.test('a job whose node class vanished over a restart says so', async (t) => {
+  const dataDir = t.testdir()
+  const first = await startTestAgent(t, createFakeExecutor(), dataDir)
+  await first.jobs.pause()
+  const id = await submit(first.jobs, { 1: int(1), 3: out('1') })
+  await first.stop()
+  const executor = createFakeExecutor()
+  const { TN_Int: _gone, ...left } = testDefinitions
+  const second = await startTestAgent(t, { ...executor, definitions: async () => left }, dataDir)
+  await second.jobs.resume()
+  t.match(await ended(second.jobs, id), {
+    status: 'failed',
+    endNodeId: '1',
+    error: { code: 'no_peer', message: /Node 1 is of the class TN_Int, which no peer offers/ },
+  })
 })
 
 t.test('a listener that throws harms nobody', async (t) => {

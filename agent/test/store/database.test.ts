@@ -28,6 +28,54 @@ t.test('a database of a newer comfymesh is left alone', async (t) => {
   await t.rejects(openDatabase(dataDir), /newer comfymesh/, 'and it was closed again')
 })
 
+t.test('a data folder of schema 1', async (t) => {
+  const dataDir = t.testdir()
+  const old = new Level<string, string>(join(dataDir, 'database'))
+  const began = 'history/000000000000005/ran'
+  const unbegan = 'history/000000000000006/cancelled'
+  await old.batch([
+    { type: 'put', key: 'schemaVersion', value: '1' },
+    { type: 'put', key: began, value: '' },
+    { type: 'put', key: unbegan, value: 'never began' },
+  ])
+  await old.close()
+  const database = await openDatabase(dataDir)
+  t.teardown(() => database.close())
+  t.strictSame(await database.keys().all(), [
+    began,
+    'schemaVersion',
+    'unbegun/000000000000006/cancelled',
+  ])
+  t.equal(await database.get('schemaVersion'), '2')
+})
+
+t.test('after a write that failed the database is opened anew before the next', async (t) => {
+  const dataDir = t.testdir()
+  const database = await openDatabase(dataDir)
+  t.teardown(() => database.close())
+  const { batch } = database
+  const full = async () => {
+    throw new Error('No space left on device')
+  }
+  const opened: string[] = []
+  database.on('open', () => opened.push('open'))
+  const put = (value: string) =>
+    database.write([{ type: 'put', key: 'key', value }], { what: 'The key' })
+  await put('before')
+  Object.assign(database, { batch: full })
+  await t.rejects(put('during'), {
+    code: 'storage_failed',
+    message:
+      'The key could not be written to disk: No space left on device. Free some space, or check the disk of the data folder.',
+  })
+  t.equal(await database.get('key'), 'before', 'it can be read meanwhile')
+  t.strictSame(opened, [])
+  Object.assign(database, { batch })
+  await Promise.all([put('after'), put('after')])
+  t.strictSame(opened, ['open'], 'once')
+  t.equal(await database.get('key'), 'after')
+})
+
 t.test('a folder that cannot be', async (t) => {
   const dataDir = join(t.testdir({ file: 'x' }), 'file')
   await t.rejects(openDatabase(dataDir), { code: 'storage_failed', message: /cannot be opened/ })

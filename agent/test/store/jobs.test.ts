@@ -1,7 +1,7 @@
 import { foldJob, type JobEvent, type JobState } from '@comfymesh/protocol/job'
 import t, { type Test } from 'tap'
 import { openDatabase } from '../../src/store/database.ts'
-import { type JobStore, openJobStore } from '../../src/store/jobs.ts'
+import { type HistoryRange, type JobStore, openJobStore } from '../../src/store/jobs.ts'
 
 async function open(t: Test, dataDir: string = t.testdir()) {
   const database = await openDatabase(dataDir)
@@ -79,6 +79,37 @@ t.test('history', async (t) => {
   t.equal(await store.finished('x'), undefined)
   await store.forget('all')
   t.strictSame(await ids(), [])
+})
+
+t.test('a part of the history', async (t) => {
+  const { store, database } = await open(t)
+  for (const id of ['a', 'b', 'c', 'd', 'e']) await append(store, ended(id, id.charCodeAt(0)))
+  await append(store, [accepted('x'), { type: 'interrupted', jobId: 'x', atMs: 98 }])
+  const ids = async (range: HistoryRange) =>
+    (await store.history(range)).map(({ request }) => request.id)
+  t.strictSame(await ids({ offset: 1, limit: 2 }), ['b', 'c'])
+  t.strictSame(await ids({ offset: 3 }), ['d', 'e'])
+  t.strictSame(await ids({ offset: 9 }), [])
+  t.strictSame(await ids({ limit: 0 }), [])
+  const read: string[] = []
+  const { getMany } = database
+  Object.assign(database, {
+    getMany: (keys: string[]) => {
+      read.push(...keys)
+      return getMany.call(database, keys, {})
+    },
+  })
+  await ids({ offset: 2, limit: 1 })
+  t.strictSame(read, ['job/c'], 'no other is read')
+})
+
+t.test('a new job takes the place of an old one with its id', async (t) => {
+  const { store } = await open(t)
+  await append(store, ended('a', 5))
+  await append(store, [accepted('a')])
+  t.strictSame(await store.history(), [])
+  t.equal(await store.finished('a'), undefined)
+  t.equal((await store.unfinished()).length, 1)
 })
 
 t.test('the counter never goes back', async (t) => {

@@ -4,80 +4,134 @@ import type { JobState } from '@comfymesh/protocol/job'
 import type { JsonObject } from '@comfymesh/protocol/json'
 import { z } from 'zod'
 import type { JobRunner } from '../../execution/job-runner.ts'
-import { MAX_PRIORITY, priorityOf } from '../../planning/queue-order.ts'
+import { priorityOf } from '../../planning/queue-order.ts'
 import { type Answer, json, jsonBody, type Request, type Route } from '../route.ts'
+import { bodies, type QueueChange, queueSchema, summarySchema } from './queue-schemas.ts'
 
 export interface QueueModules {
   readonly runner: JobRunner
 }
 
-/** One job or several, which keep the order in which they are named. */
-const chosenSchema = z
-  .union([z.object({ id: z.string() }), z.object({ ids: z.array(z.string()).min(1) })])
-  .transform((body) => ('id' in body ? [body.id] : [...new Set(body.ids)]))
-
-const targetSchema = z.union([
-  z.object({ to: z.enum(['front', 'end']) }),
-  z.object({ before: z.string() }),
-  z.object({ after: z.string() }),
-])
-
-const prioritySchema = z.object({
-  priority: z.number().int().min(-MAX_PRIORITY).max(MAX_PRIORITY),
-})
-
 export function queueRoutes({ runner }: QueueModules): Route[] {
-  const post = (path: string, change: (request: Request) => Promise<JsonObject | void>): Route => ({
+  return [
+    {
+      method: 'GET',
+      path: '/v1/queue',
+      documentation: {
+        summary: 'The queue',
+        description: 'Jobs that run, then those that wait, in the order in which they will run.',
+        answers: { 200: { description: 'The queue', schema: queueSchema } },
+      },
+      handle: () => json({ ...summaryOf(runner), jobs: jobsOf(runner) }),
+    },
+    ...changes.map((row) => changeRoute(row, runner)),
+  ]
+}
+
+/** A change that a user may ask for. */
+interface ChangeRow<T> {
+  readonly name: QueueChange
+  readonly summary: string
+  readonly body?: z.ZodType<T>
+  /** @returns what is told besides the summary of the queue. */
+  change(runner: JobRunner, asked: T): Promise<JsonObject>
+}
+
+const row = <T>(change: ChangeRow<T>) => change as ChangeRow<unknown>
+
+const changes: readonly ChangeRow<unknown>[] = [
+  row({
+    name: 'pause',
+    summary: 'Let running jobs end and start no other, also after a restart',
+    change: async (runner) => {
+      await runner.pause()
+      return {}
+    },
+  }),
+  row({
+    name: 'resume',
+    summary: 'Start jobs again',
+    change: async (runner) => {
+      await runner.resume()
+      return {}
+    },
+  }),
+  row({
+    name: 'move',
+    summary: 'Move waiting jobs to an end of the queue or beside another job',
+    body: bodies.move,
+    change: async (runner, { ids, target }) => {
+      await runner.move(ids, target)
+      return { moved: [...ids] }
+    },
+  }),
+  row({
+    name: 'priority',
+    summary: 'Give waiting jobs a priority; higher ones run first',
+    body: bodies.priority,
+    change: async (runner, { ids, priority }) => {
+      await runner.prioritise(ids, priority)
+      return { prioritised: [...ids] }
+    },
+  }),
+  row({
+    name: 'cancel',
+    summary: 'Cancel jobs that wait or run',
+    body: bodies.cancel,
+    change: async (runner, { ids }) => ({ cancelled: await cancel(runner, ids) }),
+  }),
+  row({
+    name: 'clear',
+    summary: 'Cancel all jobs that wait',
+    change: async (runner) => {
+      const cancelled = runner.pending().map(({ request }) => request.id)
+      await runner.cancelPending(cancelled)
+      return { cancelled }
+    },
+  }),
+]
+
+function changeRoute(
+  { name, summary, body, change }: ChangeRow<unknown>,
+  runner: JobRunner,
+): Route {
+  return {
     method: 'POST',
-    path: `/v1/queue/${path}`,
+    path: `/v1/queue/${name}`,
+    documentation: {
+      summary,
+      ...(body && { body }),
+      answers: {
+        200: { description: 'Done; what the queue is like now', schema: summarySchema },
+        ...(body && {
+          400: { description: 'The body is not as it should be' },
+          404: { description: 'A job that is named does not wait there' },
+        }),
+      },
+    },
     handle: async (request) => {
       try {
-        const told = await change(request)
+        const told = await change(runner, body && asked(body, request))
         return json({ ...summaryOf(runner), ...told })
       } catch (error) {
         return refusal(error)
       }
     },
-  })
-  return [
-    {
-      method: 'GET',
-      path: '/v1/queue',
-      handle: () => json({ ...summaryOf(runner), jobs: jobsOf(runner) }),
-    },
-    post('pause', () => runner.pause()),
-    post('resume', () => runner.resume()),
-    post('move', async (request) => {
-      const body = jsonBody(request)
-      await runner.move(parsed(chosenSchema, body), parsed(targetSchema, body))
-    }),
-    post('priority', async (request) => {
-      const body = jsonBody(request)
-      await runner.prioritise(parsed(chosenSchema, body), parsed(prioritySchema, body).priority)
-    }),
-    post('cancel', async (request) => ({
-      cancelled: await cancel(runner, parsed(chosenSchema, jsonBody(request))),
-    })),
-    post('clear', async () => {
-      const cancelled = runner.pending().map(({ request }) => request.id)
-      await runner.cancelPending(cancelled)
-      return { cancelled }
-    }),
-  ]
+  }
 }
 
-/** @returns those that waited or ran. @throws MeshError `not_found` when none of them did. */
+/** @returns those that ran or waited. @throws MeshError `not_found` when none of them did. */
 async function cancel(runner: JobRunner, ids: readonly string[]): Promise<string[]> {
-  const has = (jobs: readonly JobState[], id: string) =>
-    jobs.some(({ request }) => request.id === id)
-  const pending = ids.filter((id) => has(runner.pending(), id))
-  const running = ids.filter((id) => has(runner.running(), id))
+  const chosen = new Set(ids)
+  const idsOf = (jobs: readonly JobState[]) =>
+    jobs.map(({ request }) => request.id).filter((id) => chosen.has(id))
+  const running = idsOf(runner.running())
+  const pending = idsOf(runner.pending())
   for (const id of running) runner.interrupt(id)
   await runner.cancelPending(pending)
-  if (pending.length + running.length > 0) return [...running, ...pending]
-  const which =
-    ids.length === 1 ? `Job ${ids[0]} neither waits nor runs` : 'None of these jobs waits or runs'
-  throw new MeshError('not_found', `${which}. See GET /v1/queue.`, { details: { ids } })
+  if (running.length + pending.length > 0) return [...running, ...pending]
+  const message = `${ids.length === 1 ? `Job ${ids[0]} neither waits nor runs` : 'None of these jobs waits or runs'}. See GET /v1/queue.`
+  throw new MeshError('not_found', message, { details: { ids } })
 }
 
 function summaryOf(runner: JobRunner): JsonObject {
@@ -90,7 +144,6 @@ function summaryOf(runner: JobRunner): JsonObject {
   }
 }
 
-/** Those that run, then those that wait in the order in which they will run. */
 function jobsOf(runner: JobRunner): JsonObject[] {
   return [...runner.running(), ...runner.pending()].map(({ request, status, startedAtMs }) => ({
     id: request.id,
@@ -102,30 +155,16 @@ function jobsOf(runner: JobRunner): JsonObject[] {
   }))
 }
 
-/** @throws MeshError `invalid_prompt` naming the field and what it may be. */
-function parsed<T>(schema: z.ZodType<T>, body: unknown): T {
-  const result = schema.safeParse(body)
-  if (result.success) return result.data
-  throw result.error
+/** @throws ZodError, SyntaxError */
+function asked(body: z.ZodType, request: Request): unknown {
+  return body.parse(jsonBody(request))
 }
 
 function refusal(error: unknown): Answer {
-  if (error instanceof z.ZodError)
-    return json(
-      { error: { code: 'invalid_request', message: z.prettifyError(error), details: {} } },
-      400,
-    )
-  if (error instanceof SyntaxError)
-    return json(
-      {
-        error: {
-          code: 'invalid_request',
-          message: `The body is no JSON: ${error.message}`,
-          details: {},
-        },
-      },
-      400,
-    )
+  const invalid = (message: string) =>
+    json({ error: { code: 'invalid_request', message, details: {} } }, 400)
+  if (error instanceof z.ZodError) return invalid(z.prettifyError(error))
+  if (error instanceof SyntaxError) return invalid(`The body is no JSON: ${error.message}.`)
   if (error instanceof MeshError && error.code === 'not_found')
     return json({ error: error.toReport() }, 404)
   throw error

@@ -1,0 +1,41 @@
+/** What clients may say about the queue, and what they are told. */
+import { z } from 'zod'
+import { MAX_PRIORITY } from '../../planning/queue-order.ts'
+
+export type QueueChange = 'pause' | 'resume' | 'move' | 'priority' | 'cancel' | 'clear'
+
+const ids = z.array(z.string()).min(1).describe('Jobs; they keep the order in which they are named')
+
+const target = z.union([
+  z.object({ to: z.enum(['front', 'end']) }),
+  z.object({ before: z.string() }),
+  z.object({ after: z.string() }),
+])
+
+/** The bodies of the changes that take one. */
+export const bodies = {
+  move: z.object({ ids, target }),
+  priority: z.object({
+    ids,
+    priority: z.number().int().min(-MAX_PRIORITY).max(MAX_PRIORITY),
+  }),
+  cancel: z.object({ ids }),
+}
+
+export const summarySchema = z.object({
+  paused: z.boolean(),
+  pausedAtMs: z.number().optional(),
+  queued: z.number().describe('How many jobs wait'),
+  running: z.number().describe('How many jobs run'),
+})
+
+const jobSchema = z.object({
+  id: z.string(),
+  status: z.enum(['queued', 'running']),
+  number: z.number().describe('The place: the lowest runs first'),
+  priority: z.number(),
+  createdAtMs: z.number(),
+  startedAtMs: z.number().optional(),
+})
+
+export const queueSchema = summarySchema.extend({ jobs: z.array(jobSchema) })
