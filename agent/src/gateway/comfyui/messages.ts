@@ -2,7 +2,7 @@
  * Events of jobs as ComfyUI's WebSocket messages, in ComfyUI's order. Pure: who
  * gets a message is for sockets.ts, what happened for the job runner.
  */
-import type { JobEventOf, JobState } from '@comfymesh/protocol/job'
+import { isFinished, type JobEventOf, type JobState } from '@comfymesh/protocol/job'
 import type { JsonObject } from '@comfymesh/protocol/json'
 import { isLink, type NodeId } from '@comfymesh/protocol/workflow'
 import type { JobUpdate } from '../../execution/live-job.ts'
@@ -68,6 +68,30 @@ export function messagesFor(update: JobUpdate, remaining: number): Message[] {
     case 'picture-named':
       return []
   }
+}
+
+/** All that would have been said of a job up to now; for a client that heard nothing of it. */
+export function announcement(state: JobState): Message[] {
+  const { request, cached } = state
+  const prompt_id = request.id
+  const known: Message[] =
+    cached === undefined
+      ? []
+      : [stamped('execution_cached', { nodes: [...cached.nodeIds], prompt_id }, cached.atMs)]
+  const [start, ...present] = reminder(state)
+  return [start!, ...known, ...state.nodes.flatMap((node) => shownOutput(state, node)), ...present]
+}
+
+/** That a job runs and how far it is; for a client that heard of it before, and then of another. */
+export function reminder(state: JobState): Message[] {
+  const { request, startedAtMs, nodes } = state
+  const prompt_id = request.id
+  const running = isFinished(state) ? [] : nodes.filter(({ status }) => status === 'running')
+  return [
+    stamped('execution_start', { prompt_id }, startedAtMs ?? request.createdAtMs),
+    ...(nodes.length === 0 ? [] : [progressState(state)]),
+    ...running.map(({ nodeId }) => toClient('executing', { ...shownAs(nodeId), prompt_id })),
+  ]
 }
 
 export function statusMessage(remaining: number): Message {
@@ -145,6 +169,14 @@ function executedMessages(state: JobState, event: JobEventOf<'node-finished'>): 
   const output = event.output ?? null
   const prompt_id = state.request.id
   return [toClient('executed', { ...shownAs(event.nodeId), output, prompt_id })]
+}
+
+/** The `executed` of a node that finished, where ComfyUI sends one. */
+function shownOutput(state: JobState, node: JobState['nodes'][number]): Message[] {
+  const { nodeId, status, cached } = node
+  const output = Object.hasOwn(state.outputs, nodeId) ? state.outputs[nodeId]! : null
+  if (status !== 'finished' || (output === null && !cached)) return []
+  return [toClient('executed', { ...shownAs(nodeId), output, prompt_id: state.request.id })]
 }
 
 function progressMessages(update: JobUpdate, event: JobEventOf<'node-progress'>): Message[] {

@@ -1,12 +1,14 @@
 /**
  * ComfyUI's WebSocket: who is connected, who gets which message, and how it lies
- * on the wire. What is said about a job is for messages.ts.
+ * on the wire. What is said about a job is for messages.ts, and about several that
+ * run at once for client-stream.ts.
  */
 import { randomUUID } from 'node:crypto'
 import type { JobState } from '@comfymesh/protocol/job'
 import { type JsonValue, parseJson, stringifyJson } from '@comfymesh/protocol/json'
 import type { JobRunner } from '../../execution/job-runner.ts'
-import { type Message, messagesFor, statusMessage } from './messages.ts'
+import { type ClientStream, follow, idleStream } from './client-stream.ts'
+import { type Message, statusMessage } from './messages.ts'
 import { features } from './system-routes.ts'
 
 /** What is used of a WebSocket of the `ws` package. */
@@ -46,28 +48,41 @@ export function createSockets(modules: { readonly runner: JobRunner }): Sockets 
   const connections = new Map<string, Connection>()
   /** All that are open, those included whose place was taken. */
   const sockets = new Set<ClientSocket>()
+  /** Of clients whose jobs run, connected or not; jobs that name no client are a stream too. */
+  const streams = new Map<string | undefined, ClientStream>()
   const remaining = () => runner.remaining()
 
   const unsubscribe = runner.subscribe((update) => {
     const clientId = clientOf(update.state)
-    for (const message of messagesFor(update, remaining())) {
+    const before = streams.get(clientId) ?? idleStream
+    const { stream, messages } = follow(before, update, remaining())
+    if (stream.shown === undefined) streams.delete(clientId)
+    else streams.set(clientId, stream)
+    for (const message of messages) {
       for (const connection of audienceOf(message, clientId)) deliver(connection, message)
     }
   })
 
   function audienceOf(message: Message, clientId: string | undefined): Iterable<Connection> {
     if (message.audience === 'everybody') return connections.values()
-    if (clientId === undefined)
-      return message.audience === 'client-or-everybody' ? connections.values() : []
-    const connection = connections.get(clientId)
-    return connection === undefined ? [] : [connection]
+    if (clientId !== undefined) {
+      const connection = connections.get(clientId)
+      return connection === undefined ? [] : [connection]
+    }
+    return message.audience === 'client-or-everybody' ? bystanders() : []
+  }
+
+  /** Those that see a job of their own are spared the progress of nobody's. */
+  function* bystanders(): Iterable<Connection> {
+    for (const [id, connection] of connections) if (!streams.has(id)) yield connection
   }
 
   function greet(connection: Connection, id: string): void {
     const status = statusMessage(remaining())
     if (status.kind === 'text') sendText(connection.socket, 'status', { ...status.data, sid: id })
-    const job = runner.running().find((state) => clientOf(state) === id)
-    const node = job?.nodes.findLast(({ status }) => status === 'running')?.nodeId
+    const node = streams
+      .get(id)
+      ?.shown?.nodes.findLast(({ status }) => status === 'running')?.nodeId
     if (node !== undefined) sendText(connection.socket, 'executing', { node })
   }
 
