@@ -105,9 +105,11 @@ t.test('imports run strictly downwards', async (t) => {
 
 t.test('protocol imports only itself and its schema library', async (t) => {
   const allowed = ['zod']
+  const isOwn = ({ file, target }: Import) =>
+    target.startsWith('.') && resolve(dirname(file), target).startsWith(protocol + sep)
   const foreign = sources(protocol)
     .flatMap(importsOf)
-    .filter(({ target }) => !target.startsWith('./') && !allowed.includes(target))
+    .filter((one) => !isOwn(one) && !allowed.includes(one.target))
   t.strictSame(foreign, [])
 })
 
