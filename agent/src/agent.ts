@@ -14,6 +14,7 @@ import { createStageClient } from './execution/stage-client.ts'
 import { createStageWorker } from './execution/stage-worker.ts'
 import type { Executor } from './executors/executor.ts'
 import { createNativeExecutor } from './executors/native/native-executor.ts'
+import { createUserFiles } from './gateway/comfyui/user-files.ts'
 import { edgeRules, isLoopback } from './gateway/edge.ts'
 import { frontendFolder } from './gateway/frontend-folder.ts'
 import { createGateway } from './gateway/server.ts'
@@ -45,6 +46,8 @@ export interface AgentSettings {
   readonly allowedOrigins?: readonly string[]
   /** Models, and the input, output and temp folders. Absolute paths. */
   readonly folders: FolderSettings
+  /** The user's own files, as under ComfyUI's `--user-directory`. Absolute path. */
+  readonly userDir: string
   /** CPU threads of the model sessions; undefined lets the executor choose. */
   readonly threads?: number
   /** Device memory that this machine gives to comfymesh, in bytes; undefined is all of it. */
@@ -118,7 +121,9 @@ async function startParts(
   const store = await openJobStore(database)
   const queueState = await openQueueState(database)
 
-  for (const folder of [folders.input, folders.output, folders.temp]) provide(folder)
+  const userFiles = createUserFiles({ folder: settings.userDir })
+  for (const folder of [folders.input, folders.output, folders.temp, userFiles.root])
+    provide(folder)
   const pictures = createPictureFiles({}, { folders })
   await pictures.prepare()
   onStop(() => pictures.clearTemp())
@@ -162,7 +167,7 @@ async function startParts(
       ...(frontend !== undefined && { frontend }),
       guards: { rules, ...(token !== undefined && { token }) },
     },
-    { runner: jobs, folders: new ModelFolders(folders), warn: log.warn },
+    { runner: jobs, folders: new ModelFolders(folders), userFiles, log },
   )
   // Listening before working: whoever submitted a job can follow it from its first event.
   const url = await listen(gateway.start, settings)
@@ -191,6 +196,7 @@ function nativeExecutor({ folders, threads, vramBytes, provider }: AgentSettings
   return createNativeExecutor({
     folders,
     log: (line) => log.debug(`runner: ${line}`),
+    warn: (message) => log.warn(message),
     ...(provider !== undefined && { provider }),
     ...(threads !== undefined && { threads }),
     ...(vramBytes !== undefined && { memoryBudgetBytes: vramBytes }),

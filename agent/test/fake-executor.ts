@@ -116,6 +116,8 @@ export interface FakeExecutor extends Executor {
   readonly stages: string[]
   /** Classes of the nodes that ran, in order. */
   readonly ran: string[]
+  /** What was to be freed, each time. */
+  readonly freed: ('models' | 'all')[]
   /** What TN_File reads, by name. */
   readonly files: Map<string, string>
   /** When set, stages wait for it before their first node. */
@@ -130,6 +132,7 @@ export function createFakeExecutor(options: { cache?: boolean } = {}): FakeExecu
     name: 'fake',
     stages: [],
     ran: [],
+    freed: [],
     files: new Map(),
     gate: undefined,
     start: async () => {},
@@ -138,6 +141,10 @@ export function createFakeExecutor(options: { cache?: boolean } = {}): FakeExecu
     fingerprint: async (classType, inputs) =>
       classType === 'TN_File' ? fake.files.get(String(inputs.name)) : undefined,
     validation: testValidation,
+    free: async ({ outputs }) => {
+      fake.freed.push(outputs ? 'all' : 'models')
+      if (outputs) known.clear()
+    },
     estimate: async () => ({ memoryBytes: 0 }),
     async run(stage, runOptions) {
       fake.stages.push(stage.id)

@@ -25,6 +25,7 @@ export function testSettings(dataDir: string): AgentSettings {
       output: join(dataDir, 'output'),
       temp: join(dataDir, 'temp'),
     },
+    userDir: join(dataDir, 'user'),
   }
 }
 

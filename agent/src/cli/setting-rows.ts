@@ -188,6 +188,16 @@ export const settingRows = {
     isPath: true,
     schema: path,
   },
+  userDir: {
+    flag: 'user-dir',
+    environment: 'COMFYMESH_USER_DIR',
+    placeholder: '<folder>',
+    description: "The user's workflows and settings; ComfyUI's `user` folder fits",
+    defaults: '`user` in the ComfyUI or data folder',
+    example: '~/ComfyUI/user',
+    isPath: true,
+    schema: path,
+  },
   name: {
     flag: 'name',
     environment: 'COMFYMESH_NAME',

@@ -10,7 +10,6 @@ import envPaths from 'env-paths'
 import { parse } from 'yaml'
 import type { AgentSettings } from '../agent.ts'
 import { makeFolder } from '../base/make-folder.ts'
-import type { FolderSettings } from '../models/folders.ts'
 import {
   joinModelPaths,
   modelPathsBelow,
@@ -68,7 +67,7 @@ function complete(given: GivenSettings, dataDir: string): AgentSettings {
     dataDir,
     host: given.host ?? '127.0.0.1',
     port: given.port ?? DEFAULT_PORT,
-    folders: foldersFor(given, dataDir),
+    ...foldersFor(given, dataDir),
     ...(given.frontend !== undefined && { frontend: given.frontend }),
     ...(given.token !== undefined && { token: given.token }),
     ...(given.allowHost !== undefined && { allowedHosts: given.allowHost }),
@@ -82,14 +81,17 @@ function complete(given: GivenSettings, dataDir: string): AgentSettings {
 }
 
 /** The user's folders first, then the data folder's, then extra paths, then what ships with us. */
-function foldersFor(given: GivenSettings, dataDir: string): FolderSettings {
+function foldersFor(
+  given: GivenSettings,
+  dataDir: string,
+): Pick<AgentSettings, 'folders' | 'userDir'> {
   const roots = (given.models ?? []).map(modelRoot)
   const comfyui = roots.find((root) => root.comfyui !== undefined)?.comfyui
   const lookedFor = [dataDir, ...(comfyui === undefined ? [] : [comfyui])]
     .map((folder) => join(folder, 'extra_model_paths.yaml'))
     .filter((file) => existsSync(file))
   const extras = (given.extraModelPaths ?? lookedFor).map((file) => readExtraModelPaths(file))
-  return {
+  const folders = {
     models: joinModelPaths(
       ...extras.map((extra) => extra.first),
       ...roots.map((root) => modelPathsBelow(root.models)),
@@ -102,6 +104,7 @@ function foldersFor(given: GivenSettings, dataDir: string): FolderSettings {
     // Never ComfyUI's own: a temp folder is emptied at every start.
     temp: join(dataDir, 'temp'),
   }
+  return { folders, userDir: given.userDir ?? join(comfyui ?? dataDir, 'user') }
 }
 
 function fromEnvironment(

@@ -48,6 +48,8 @@ export interface JobRunner {
   cancelPending(ids: readonly string[] | 'all'): Promise<void>
   /** Cancels the running job of that id, if it runs; every running job when no id is given. */
   interrupt(id?: string): void
+  /** Gives memory back as soon as no job runs, before the next one. */
+  free(what: FreeRequest): void
   /** Finished jobs that had begun, the oldest first. */
   history(range?: HistoryRange): Promise<JobState[]>
   job(id: string): Promise<JobState | undefined>
@@ -64,10 +66,17 @@ export interface JobRunnerOptions {
   readonly queueLimit?: number
 }
 
+export interface FreeRequest {
+  /** Models are closed; what nodes computed stays known. */
+  readonly unloadModels: boolean
+  /** Models are closed and all results forgotten: the next prompt runs from its beginning. */
+  readonly freeMemory: boolean
+}
+
 export interface JobRunnerModules extends JobRunModules {
   readonly store: JobStore
   readonly queueState: QueueState
-  readonly executor: Pick<Executor, 'fingerprint' | 'validation'>
+  readonly executor: Pick<Executor, 'fingerprint' | 'validation' | 'free'>
   readonly warn: (message: string, error: unknown) => void
 }
 
@@ -87,6 +96,8 @@ export function createJobRunner(options: JobRunnerOptions, modules: JobRunnerMod
   const running = new Map<string, Running>()
   const listeners = new Set<(update: JobUpdate) => void>()
   let isWorking = false
+  let toFree: FreeRequest | undefined
+  let freeing: Promise<void> | undefined
 
   function publish(update: JobUpdate): void {
     for (const listener of listeners) {
@@ -102,11 +113,33 @@ export function createJobRunner(options: JobRunnerOptions, modules: JobRunnerMod
   const live = (state: JobState) => createLiveJob(state, jobModules)
 
   function runWaiting(): void {
-    while (isWorking && queueState.pausedAtMs === undefined && running.size < runningLimit) {
+    freeWhenIdle()
+    while (mayRunAnother()) {
       const job = queue.next()
       if (job === undefined) return
       run(job)
     }
+  }
+
+  function mayRunAnother(): boolean {
+    const isFreeing = toFree !== undefined || freeing !== undefined
+    const isPaused = queueState.pausedAtMs !== undefined
+    return isWorking && !isPaused && !isFreeing && running.size < runningLimit
+  }
+
+  /** As in ComfyUI, between prompts: no other begins before memory was given back. */
+  function freeWhenIdle(): void {
+    if (toFree === undefined || freeing !== undefined || running.size > 0) return
+    const { freeMemory: outputs } = toFree
+    toFree = undefined
+    if (outputs) modules.results.keepOnly([])
+    freeing = modules.executor
+      .free({ outputs })
+      .catch((error: unknown) => warn('memory could not be given back', error))
+      .finally(() => {
+        freeing = undefined
+        runWaiting()
+      })
   }
 
   function run(job: LiveJob): void {
@@ -225,6 +258,11 @@ export function createJobRunner(options: JobRunnerOptions, modules: JobRunnerMod
     interrupt(id) {
       const jobs = id === undefined ? [...running.values()] : [running.get(id)]
       for (const job of jobs) job?.controller.abort()
+    },
+    free({ unloadModels, freeMemory }) {
+      if (!unloadModels && !freeMemory) return
+      toFree = { unloadModels: true, freeMemory: freeMemory || toFree?.freeMemory === true }
+      runWaiting()
     },
     history: (range) => store.history(range),
     job: async (id) => unfinished(id) ?? (await store.finished(id)),

@@ -82,7 +82,7 @@ export function createSubmit(
     const number = submission.number ?? (await takeNumber(modules.store, submission.front ?? false))
     const id = submission.id ?? randomUUID()
     if (submission.prompt === undefined) return refused(refusals.noPrompt)
-    if (typeof id !== 'string' || !UUID.test(id)) return refused(refusals.badId)
+    if (!isJobId(id)) return refused(refusals.badId)
     if (submitting.has(id) || modules.isUnfinished(id)) return refused(refusals.idInUse)
     submitting.add(id)
     try {
@@ -102,6 +102,11 @@ async function takeNumber(store: Pick<JobStore, 'nextNumber'>, front: boolean): 
 function queueFull(queueLimit: number): MeshError {
   const message = `The queue is full: ${queueLimit} jobs wait already. Wait until some have ended, cancel some, or start the agent with a higher --queue-limit.`
   return new MeshError('busy', message, { details: { queueLimit } })
+}
+
+/** Whether a client may call a job so: a UUID as Python writes it. */
+export function isJobId(id: unknown): id is string {
+  return typeof id === 'string' && UUID.test(id)
 }
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/

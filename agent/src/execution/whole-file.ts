@@ -36,11 +36,23 @@ export async function replaceFile(path: string, bytes: Uint8Array): Promise<void
   }
 }
 
+/** Moves a file or folder unless something is at `to` already. @returns false when `to` was taken. */
+export async function moveNewFile(from: string, to: string): Promise<boolean> {
+  if ((await exists(to)) || !(await publishNew(from, to))) return false
+  await rm(from, { force: true })
+  return true
+}
+
+/** Whether a name is that of a file that is still being written, or was left so by a crash. */
+export function isPartialFile(name: string): boolean {
+  return PARTIAL.test(name)
+}
+
 /** Removes what crashes left half-written anywhere below a folder, an hour ago or longer. */
 export async function removePartialFiles(folder: string): Promise<void> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => [])
   for (const entry of entries) {
-    if (!entry.isFile() || !PARTIAL.test(entry.name)) continue
+    if (!entry.isFile() || !isPartialFile(entry.name)) continue
     const path = join(entry.parentPath, entry.name)
     const { mtimeMs } = await stat(path)
     if (mtimeMs < Date.now() - ABANDONED_AFTER_MS) await rm(path, { force: true })

@@ -113,4 +113,6 @@ export interface Executor {
    *   `runner_died`, `out_of_memory`, `not_found`, `unsupported_model`, `malformed_file`.
    */
   run(stage: Stage, options: RunOptions): Promise<StageResult>
+  /** Closes all models, after the stages under way; with `outputs`, forgets what nodes computed. */
+  free(what: { readonly outputs: boolean }): Promise<void>
 }

@@ -3,7 +3,7 @@
  * gets and gives. The web framework is server.ts's business alone.
  */
 import type { Readable } from 'node:stream'
-import { type JsonValue, parseJson, stringifyJson } from '@comfymesh/protocol/json'
+import { type JsonObject, type JsonValue, parseJson, stringifyJson } from '@comfymesh/protocol/json'
 import type { z } from 'zod'
 
 export interface Request {
@@ -25,6 +25,8 @@ export interface Route {
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
   /** `/view`, `/history/:id`, ... */
   readonly path: string
+  /** Of ComfyUI's routes only: this one is not served again below `/api`. */
+  readonly onlyAtRoot?: true
   /** What the OpenAPI document says of it; every route of ours (under /v1) has one. */
   readonly documentation?: RouteDocumentation
   handle(request: Request): Answer | Promise<Answer>
@@ -70,6 +72,12 @@ export function jsonBody(request: Request): JsonValue {
     )
   }
   return value
+}
+
+/** @throws TypeError for what has no keys, as Python would. */
+export function asObject(value: JsonValue): JsonObject {
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value
+  throw new TypeError('a JSON object was expected')
 }
 
 /** 64-bit integers stay intact. */

@@ -6,10 +6,12 @@ import websocket from '@fastify/websocket'
 import fastify, { type FastifyInstance } from 'fastify'
 import type { JobRunner } from '../execution/job-runner.ts'
 import type { ModelFolders } from '../models/folders.ts'
+import type { Log } from '../telemetry/log.ts'
 import { cacheControl } from './cache-control.ts'
 import { comfyuiRoutes } from './comfyui/routes.ts'
 import { createSockets } from './comfyui/sockets.ts'
 import { MAX_UPLOAD_BYTES } from './comfyui/system-routes.ts'
+import type { UserFiles } from './comfyui/user-files.ts'
 import { installFailures } from './failures.ts'
 import { addRoute, queryOf } from './fastify-routes.ts'
 import { serveFrontend } from './frontend.ts'
@@ -33,7 +35,8 @@ export interface GatewayOptions {
 export interface GatewayModules {
   readonly runner: JobRunner
   readonly folders: ModelFolders
-  readonly warn: (message: string, error?: unknown) => void
+  readonly userFiles: UserFiles
+  readonly log: Log
 }
 
 export interface Gateway {
@@ -64,7 +67,7 @@ export function createGateway(options: GatewayOptions, modules: GatewayModules):
   let url = ''
 
   installGuards(server, options.guards)
-  installFailures(server, modules.warn)
+  installFailures(server, modules.log.warn)
   readAnyBody(server)
   sayHowLongToKeep(server)
   endFailedUpgrades(server)
@@ -88,8 +91,8 @@ export function createGateway(options: GatewayOptions, modules: GatewayModules):
     })
     for (const route of [...own, ...jobRoutes(modules), ...queueRoutes(modules)])
       addRoute(scope, route, '')
-    for (const route of comfyuiRoutes(modules)) {
-      for (const prefix of prefixes) addRoute(scope, route, prefix)
+    for (const route of comfyuiRoutes({ ...modules, sockets })) {
+      for (const prefix of route.onlyAtRoot ? places : prefixes) addRoute(scope, route, prefix)
     }
   })
 

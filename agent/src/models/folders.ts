@@ -5,9 +5,10 @@
 import { type Dirent, readdirSync, realpathSync, statSync } from 'node:fs'
 import { isAbsolute, join, relative, resolve, sep } from 'node:path'
 
-/** ComfyUI's folder keys, each with the folder names it reads under a model root. */
+/** ComfyUI's keys of model folders, each with the folder names it reads under a model root. */
 export const modelKinds = {
   checkpoints: ['checkpoints'],
+  configs: ['configs'],
   loras: ['loras'],
   vae: ['vae'],
   embeddings: ['embeddings'],
@@ -56,8 +57,16 @@ export class ModelFolders {
 
   /** The names of all models of a kind, sorted, subfolders as `sub/name`. */
   list(kind: ModelKind): string[] {
-    const names = this.foldersOf(kind).flatMap((folder) => filesBelow(folder))
-    return [...new Set(names.filter((name) => MODEL_FILE.test(name)))].sort(alphabetically)
+    const names = this.files(kind).map(({ name }) => name)
+    return [...new Set(names)].sort(alphabetically)
+  }
+
+  /** All models of a kind, folder by folder, those included that one of an earlier folder hides. */
+  files(kind: ModelKind): { name: string; folderIndex: number; path: string }[] {
+    return this.foldersOf(kind).flatMap((folder, folderIndex) => {
+      const names = filesBelow(folder).filter((name) => MODEL_FILE.test(name))
+      return names.map((name) => ({ name, folderIndex, path: join(folder, name) }))
+    })
   }
 
   /** The path of a model; both separators are accepted, so a prompt made on Windows finds it. */

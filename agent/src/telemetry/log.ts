@@ -4,13 +4,29 @@ const levels = ['debug', 'info', 'warn', 'error', 'silent'] as const
 
 export type LogLevel = (typeof levels)[number]
 
+/** A line as it was written, with the moment. */
+export interface LogLine {
+  readonly at: Date
+  readonly text: string
+}
+
 export interface Log {
   debug(message: string): void
   info(message: string): void
   /** `error` is why; its stack is written at the level `debug` only. */
   warn(message: string, error?: unknown): void
   error(message: string, error?: unknown): void
+  /** The last lines, the oldest first. */
+  recent(): readonly LogLine[]
+  /** Tells of every further line. @returns how to end it. */
+  follow(listener: (line: LogLine) => void): () => void
 }
+
+/** How many lines are kept for whoever asks later: ComfyUI's number. */
+const MAX_KEPT_LINES = 300
+
+/** A stack or a path list; what is longer is cut where it is kept, never where it is written. */
+const MAX_KEPT_LENGTH = 8192
 
 export interface LogOptions {
   /** The least level that is written. */
@@ -24,11 +40,22 @@ export function createLog(options: LogOptions): Log {
   const now = options.now ?? (() => new Date())
   const isShown = (level: LogLevel) => levels.indexOf(level) >= levels.indexOf(options.level)
 
+  const kept: LogLine[] = []
+  const listeners = new Set<(line: LogLine) => void>()
+
   function line(level: LogLevel, message: string, error?: unknown): void {
     if (!isShown(level)) return
-    const time = now().toTimeString().slice(0, 8)
+    const at = now()
     const mark = level === 'info' ? '' : `${level}: `
-    write(`${time} ${mark}${message}${error === undefined ? '' : `: ${describe(error)}`}\n`)
+    const text = `${mark}${message}${error === undefined ? '' : `: ${describe(error)}`}\n`
+    write(`${at.toTimeString().slice(0, 8)} ${text}`)
+    keep({ at, text: text.slice(0, MAX_KEPT_LENGTH) })
+  }
+
+  function keep(line: LogLine): void {
+    kept.push(line)
+    if (kept.length > MAX_KEPT_LINES) kept.shift()
+    for (const listener of listeners) listener(line)
   }
 
   function describe(error: unknown): string {
@@ -41,5 +68,10 @@ export function createLog(options: LogOptions): Log {
     info: (message) => line('info', message),
     warn: (message, error) => line('warn', message, error),
     error: (message, error) => line('error', message, error),
+    recent: () => [...kept],
+    follow: (listener) => {
+      listeners.add(listener)
+      return () => listeners.delete(listener)
+    },
   }
 }

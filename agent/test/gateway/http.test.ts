@@ -220,7 +220,7 @@ t.test('files to look at', async (t) => {
 
   const outside: [string, number][] = [
     ['', 404],
-    ['filename=', 404],
+    ['filename=', 400],
     ['filename=missing.png', 404],
     ['filename=../secret.png', 400],
     ['filename=..%2fsecret.png', 400],

@@ -32,6 +32,8 @@ export interface NativeExecutorOptions {
   readonly idleShutdownMs?: number
   /** Receives what the runner writes to standard error, line by line. */
   readonly log?: (line: string) => void
+  /** Receives what the user should hear of, such as a LoRA that fits a model in part only. */
+  readonly warn?: (message: string) => void
 }
 
 /** What tests replace: other nodes, and the program of the child that knows them. */
@@ -76,6 +78,7 @@ export function createNativeExecutor(
     cancelGraceMs: options.cancelGraceMs ?? CANCEL_GRACE_MS,
     idleShutdownMs: options.idleShutdownMs ?? IDLE_SHUTDOWN_MS,
     log: options.log ?? (() => {}),
+    warn: options.warn ?? (() => {}),
   })
   return {
     name: 'native',
@@ -88,6 +91,7 @@ export function createNativeExecutor(
     validation: (classType) => validationOf(modules.rows.get(classType), folders),
     estimate: (stage) => estimateStage(stage, folders, files),
     run: (stage, runOptions) => runner.run(stage, runOptions),
+    free: (what) => runner.free(what),
     testProviders: () => runner.testProviders(),
     get runnerPid() {
       return runner.pid

@@ -30,6 +30,8 @@ export interface RunnerChild {
   send(command: Message<Commands>): void
   /** Who hears about the run in progress; one at a time. */
   listen(handlers: RunHandlers | undefined): void
+  /** Closes its models; resolves when they are closed, or when it ended. */
+  release(): Promise<void>
   /** Lets an idle child end by itself. */
   disconnect(): void
   /** Ends it now, whatever it does: SIGKILL, or TerminateProcess on Windows. */
@@ -46,14 +48,22 @@ export interface RunnerChildOptions {
   readonly configuration: RunnerConfiguration
   /** Receives each line the child writes to standard error. */
   readonly log: (line: string) => void
+  /** Receives what the user should hear of. */
+  readonly warn: (message: string) => void
 }
 
-export function startRunnerChild({ entry, configuration, log }: RunnerChildOptions): RunnerChild {
+export function startRunnerChild({
+  entry,
+  configuration,
+  log,
+  warn,
+}: RunnerChildOptions): RunnerChild {
   const child = fork(fileURLToPath(entry), forkOptions())
   const { lines: lastLines, ended: allRead } = keepLastLines(child.stderr!, log)
   const providers: ProviderReport[] = []
   let testing: ProviderName | undefined
   let runHandlers: RunHandlers | undefined
+  let reportReleased = (): void => {}
 
   let reportReady = (): void => {}
   const ready = new Promise<'ready'>((resolve) => {
@@ -87,6 +97,8 @@ export function startRunnerChild({ entry, configuration, log }: RunnerChildOptio
     event: (message) => runHandlers?.event(message),
     finished: (message) => runHandlers?.finished(message),
     failed: (message) => runHandlers?.failed(message),
+    released: () => reportReleased(),
+    warning: ({ message }) => warn(message),
   }
   child.on('message', (message) => dispatch(handlers, message as Message<Reports>))
 
@@ -104,6 +116,13 @@ export function startRunnerChild({ entry, configuration, log }: RunnerChildOptio
     listen: (handlers) => {
       runHandlers = handlers
       if (ended !== undefined) handlers?.exited(ended)
+    },
+    release: async () => {
+      const released = new Promise<void>((resolve) => {
+        reportReleased = resolve
+      })
+      send({ type: 'release' })
+      await Promise.race([released, exited])
     },
     disconnect: () => {
       if (child.connected) child.disconnect()

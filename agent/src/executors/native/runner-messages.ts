@@ -26,6 +26,8 @@ export interface Commands {
   configure: { readonly configuration: RunnerConfiguration }
   run: { readonly run: number; readonly stage: Stage; readonly previews: boolean }
   cancel: { readonly run: number }
+  /** Close all models; between runs only, and answered with `released`. */
+  release: Record<never, never>
 }
 
 /** From the runner to the agent. */
@@ -37,6 +39,9 @@ export interface Reports {
   event: { readonly run: number; readonly event: StageEvent }
   finished: { readonly run: number; readonly result: StageResult }
   failed: { readonly run: number; readonly error: ErrorReport }
+  released: Record<never, never>
+  /** Something that the user should hear of, though the run goes on. */
+  warning: { readonly message: string }
 }
 
 /** A row of a message table as it is sent. */

@@ -24,6 +24,8 @@ export interface RunnerProcessOptions {
   readonly idleShutdownMs: number
   /** Receives what the child writes to standard error, line by line. */
   readonly log: (line: string) => void
+  /** Receives what the user should hear of. */
+  readonly warn: (message: string) => void
 }
 
 export interface RunnerProcess {
@@ -31,6 +33,8 @@ export interface RunnerProcess {
   run(stage: Stage, options: RunOptions): Promise<StageResult>
   /** Tests every provider of the platform in a child of its own. @throws MeshError `runner_died` */
   testProviders(): Promise<readonly ProviderReport[]>
+  /** Between stages; see Executor.free. */
+  free(what: { readonly outputs: boolean }): Promise<void>
   /** The child's process id while there is one. */
   readonly pid: number | undefined
   /** Ends the child now; running and waiting stages fail with `interrupted`. */
@@ -107,6 +111,15 @@ export function createRunnerProcess(options: RunnerProcessOptions): RunnerProces
       await endChild(tester)
       return tester.providers
     },
+    free: async ({ outputs }) => {
+      const release = await takeTurn(stopping.signal)
+      try {
+        // What nodes computed is in the child's memory alone, so it goes with the child.
+        await (outputs ? end() : child?.release())
+      } finally {
+        release()
+      }
+    },
     get pid() {
       return child?.pid
     },
@@ -128,14 +141,15 @@ export function createRunnerProcess(options: RunnerProcessOptions): RunnerProces
  * @throws MeshError `runner_died` when it is not a provider's fault, `interrupted`.
  */
 async function startUntilReady(
-  { entry, configuration, log }: RunnerProcessOptions,
+  { entry, configuration, log, warn }: RunnerProcessOptions,
   { known, testAll }: RunnerConfiguration['providers'],
   signal: AbortSignal,
 ): Promise<RunnerChild> {
   let reports = known
   for (;;) {
     const providers = { known: reports, testAll }
-    const child = startRunnerChild({ entry, configuration: { ...configuration, providers }, log })
+    const settings = { ...configuration, providers }
+    const child = startRunnerChild({ entry, configuration: settings, log, warn })
     const kill = (): void => child.kill()
     signal.addEventListener('abort', kill, { once: true })
     const outcome = await child.started

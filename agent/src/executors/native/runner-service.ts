@@ -15,18 +15,18 @@ import {
   type Reports,
   type RunnerConfiguration,
 } from './runner-messages.ts'
-import { createModelSessions } from './sessions/model-sessions.ts'
+import { createModelSessions, type OwnedModelSessions } from './sessions/model-sessions.ts'
 import { testProviders } from './sessions/providers.ts'
 import { createStageRunner, type StageRunner } from './stage-runner.ts'
 
 /** Serves the process that forked this one until it goes away. */
 export function serveStages(rows: ReadonlyMap<string, NodeRow>): void {
-  let runStage: StageRunner | undefined
+  let configured: Configured | undefined
   let running: { readonly run: number; readonly controller: AbortController } | undefined
 
   const handlers: Handlers<Commands> = {
     configure: async ({ configuration }) => {
-      runStage = await configure(rows, configuration)
+      configured = await configure(rows, configuration)
       send({ type: 'ready' })
     },
     run: async ({ run, stage, previews }) => {
@@ -34,7 +34,7 @@ export function serveStages(rows: ReadonlyMap<string, NodeRow>): void {
       running = { run, controller }
       send(
         await outcome(run, () =>
-          runStage!(stage, {
+          configured!.runStage(stage, {
             signal: controller.signal,
             previews,
             report: (event) => send({ type: 'event', run, event }),
@@ -45,6 +45,10 @@ export function serveStages(rows: ReadonlyMap<string, NodeRow>): void {
     cancel: ({ run }) => {
       if (running?.run === run) running.controller.abort()
     },
+    release: async () => {
+      await configured?.models.release()
+      send({ type: 'released' })
+    },
   }
   process.on('message', (message) => dispatch(handlers, message as Message<Commands>))
   process.on('disconnect', () => process.exit(0))
@@ -52,20 +56,28 @@ export function serveStages(rows: ReadonlyMap<string, NodeRow>): void {
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => {})
 }
 
+interface Configured {
+  readonly runStage: StageRunner
+  readonly models: OwnedModelSessions
+}
+
 async function configure(
   rows: ReadonlyMap<string, NodeRow>,
   { folders, sessions, providers, outputCacheBytes }: RunnerConfiguration,
-): Promise<StageRunner> {
+): Promise<Configured> {
   const reports = await testProviders(sessions, providers, {
     testing: (provider) => send({ type: 'testing', provider }),
     tested: (report) => send({ type: 'tested', report }),
   })
-  return createStageRunner({
+  const warn = (message: string) => send({ type: 'warning', message })
+  const models = createModelSessions(sessions, reports, warn)
+  const runStage = createStageRunner({
     rows,
     folders: new ModelFolders(folders),
-    models: createModelSessions(sessions, reports),
+    models,
     outputs: createOutputCache(outputCacheBytes),
   })
+  return { runStage, models }
 }
 
 async function outcome(run: number, work: () => Promise<StageResult>): Promise<Message<Reports>> {

@@ -1,9 +1,9 @@
 /** Prompts, the queue and the history. */
-import type { JsonObject, JsonValue } from '@comfymesh/protocol/json'
+import type { JsonObject } from '@comfymesh/protocol/json'
 import type { JobRunner } from '../../execution/job-runner.ts'
 import type { Submission } from '../../execution/submissions.ts'
 import { coerce } from '../../planning/coerce.ts'
-import { empty, json, jsonBody, type Request, type Route } from '../route.ts'
+import { asObject, empty, json, jsonBody, type Request, type Route } from '../route.ts'
 import { historyEntry, queueItem } from './history.ts'
 
 export function queueRoutes({ runner }: { readonly runner: JobRunner }): Route[] {
@@ -30,6 +30,16 @@ export function queueRoutes({ runner }: { readonly runner: JobRunner }): Route[]
         return empty()
       },
     },
+    {
+      method: 'POST',
+      path: '/free',
+      handle: (request) => {
+        const body = asObject(jsonBody(request))
+        const [models, memory] = [Boolean(body.unload_models), Boolean(body.free_memory)]
+        runner.free({ unloadModels: models, freeMemory: memory })
+        return empty()
+      },
+    },
     { method: 'GET', path: '/history', handle: (request) => history(runner, request.query) },
     { method: 'POST', path: '/history', handle: (request) => changeHistory(runner, request) },
     {
@@ -50,7 +60,7 @@ export function execInfo(runner: JobRunner): JsonObject {
 }
 
 async function submit(runner: JobRunner, request: Request) {
-  const result = await runner.submit(submissionOf(asObject(jsonBody(request)), request.headers))
+  const result = await runner.submit(submissionOf(bodyWithKeys(request), request.headers))
   if (!result.accepted) return json({ error: result.error, node_errors: result.nodeErrors }, 400)
   const { id, number } = result.job.request
   return json({ prompt_id: id, number, node_errors: result.nodeErrors })
@@ -77,14 +87,14 @@ function submissionOf(body: JsonObject, headers: Request['headers']): Submission
 }
 
 async function changeQueue(runner: JobRunner, request: Request) {
-  const body = asObject(jsonBody(request))
+  const body = bodyWithKeys(request)
   if (body.clear) await runner.cancelPending('all')
   if (Array.isArray(body.delete)) await runner.cancelPending(body.delete.map(String))
   return empty()
 }
 
 async function changeHistory(runner: JobRunner, request: Request) {
-  const body = asObject(jsonBody(request))
+  const body = bodyWithKeys(request)
   if (body.clear) await runner.forget('all')
   if (Array.isArray(body.delete)) await runner.forget(body.delete.map(String))
   return empty()
@@ -93,16 +103,18 @@ async function changeHistory(runner: JobRunner, request: Request) {
 async function history(runner: JobRunner, query: URLSearchParams) {
   const count = integer(query.get('max_items'))
   const offset = integer(query.get('offset')) ?? -1
-  const limit = count === undefined ? {} : { limit: count }
+  // As in ComfyUI, who asks for none from a place on gets one.
+  const limit = count === undefined ? {} : { limit: Math.max(1, count) }
   const newest = offset < 0 && count !== undefined
   const jobs = await runner.history(
-    newest ? { last: count } : { offset: Math.max(0, offset), ...limit },
+    newest ? { last: Math.max(0, count) } : { offset: Math.max(0, offset), ...limit },
   )
   return json(Object.fromEntries(jobs.map((job) => [job.request.id, historyEntry(job)])))
 }
 
+/** @throws CoercionError for what is no integer to Python. */
 function integer(text: string | null): number | undefined {
-  return text !== null && /^-?\d+$/.test(text) ? Number(text) : undefined
+  return text === null ? undefined : Number(coerce(text, 'INT'))
 }
 
 /** As in ComfyUI, a body that is no JSON counts as none. */
@@ -115,8 +127,8 @@ function bodyOrNothing(request: Request): JsonObject {
   }
 }
 
-/** @throws TypeError for what has no keys, as Python would. */
-function asObject(value: JsonValue): JsonObject {
-  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value
-  throw new TypeError('a JSON object was expected')
+/** As in ComfyUI, a list has none of the keys that are looked for. @throws TypeError */
+function bodyWithKeys(request: Request): JsonObject {
+  const body = jsonBody(request)
+  return Array.isArray(body) ? {} : asObject(body)
 }

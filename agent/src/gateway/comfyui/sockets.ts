@@ -5,7 +5,7 @@
  */
 import { randomUUID } from 'node:crypto'
 import type { JobState } from '@comfymesh/protocol/job'
-import { type JsonValue, parseJson, stringifyJson } from '@comfymesh/protocol/json'
+import { type JsonObject, type JsonValue, parseJson, stringifyJson } from '@comfymesh/protocol/json'
 import type { JobRunner } from '../../execution/job-runner.ts'
 import { type ClientStream, follow, idleStream } from './client-stream.ts'
 import { type Message, statusMessage } from './messages.ts'
@@ -25,6 +25,8 @@ export interface ClientSocket {
 export interface Sockets {
   /** Takes over a connection; `clientId` as the client gave it, if it did. */
   attach(socket: ClientSocket, clientId: string | undefined): void
+  /** Sends a message to one client. @returns false where it is not connected. */
+  tell(clientId: string, type: string, data: JsonObject): boolean
   /** Ends all connections and stops following the job runner. */
   close(): void
 }
@@ -105,6 +107,12 @@ export function createSockets(modules: { readonly runner: JobRunner }): Sockets 
         sendText(socket, 'feature_flags', features)
       })
       greet(connection, id)
+    },
+    tell(clientId, type, data) {
+      const connection = connections.get(clientId)
+      if (connection === undefined) return false
+      deliver(connection, { kind: 'text', audience: 'client', type, data })
+      return true
     },
     close() {
       unsubscribe()

@@ -1,31 +1,67 @@
 /** Files that clients put into the input folder, or into output and temp. */
 import { readFile } from 'node:fs/promises'
 import { extname } from 'node:path'
+import { parseJson } from '@comfymesh/protocol/json'
 import { replaceFile, writeNewFile } from '../../execution/whole-file.ts'
 import { containedPath, type FolderSettings, type ModelFolders } from '../../models/folders.ts'
-import { type Answer, empty, json, type Request, type Route } from '../route.ts'
+import { type Answer, asObject, empty, json, type Request, type Route } from '../route.ts'
+import { fileAt } from './file-answer.ts'
+import { withAlphaOf } from './mask.ts'
+import { isFileFolder, locate } from './view-routes.ts'
 
 export function uploadRoutes({ folders }: { readonly folders: ModelFolders }): Route[] {
-  const handle = (request: Request) => upload(request, folders.settings)
-  return [{ method: 'POST', path: '/upload/image', handle }]
+  return [
+    {
+      method: 'POST',
+      path: '/upload/image',
+      handle: (request) => upload(request, folders.settings, async (_form, bytes) => bytes),
+    },
+    {
+      method: 'POST',
+      path: '/upload/mask',
+      handle: (request) => upload(request, folders.settings, masked(folders.settings)),
+    },
+  ]
 }
 
-async function upload(request: Request, folders: FolderSettings): Promise<Answer> {
+/** What of an upload is kept; a status where it is refused. */
+type Transform = (form: FormData, bytes: Buffer) => Promise<Uint8Array | number>
+
+async function upload(
+  request: Request,
+  folders: FolderSettings,
+  transform: Transform,
+): Promise<Answer> {
   const form = await formOf(request)
   const file = form?.get('image')
   if (form === undefined || !(file instanceof File) || file.name === '') return empty(400)
   const type = form.get('type') ?? 'input'
-  if (type !== 'input' && type !== 'output' && type !== 'temp') return empty(400)
+  if (!isFileFolder(type)) return empty(400)
   const subfolder = String(form.get('subfolder') ?? '')
-  const below = subfolder === '' ? file.name : `${subfolder}/${file.name}`
-  const path = containedPath(folders[type], below)
-  if (path === undefined || (subfolder !== '' && !containedPath(folders[type], subfolder)))
+  // As in Python's paths, `.` is the folder itself.
+  const below = subfolder.replace(/^(\.\/+)*\.?$/, '')
+  const path = containedPath(folders[type], below === '' ? file.name : `${below}/${file.name}`)
+  if (path === undefined || (below !== '' && !containedPath(folders[type], below)))
     return empty(400)
-  const bytes = Buffer.from(await file.arrayBuffer())
+  const kept = await transform(form, Buffer.from(await file.arrayBuffer()))
+  if (typeof kept === 'number') return empty(kept)
   const overwrite = ['true', '1'].includes(String(form.get('overwrite')))
-  if (overwrite) await replaceFile(path, bytes)
-  const name = overwrite ? file.name : await storeBeside(path, file.name, bytes)
+  if (overwrite) await replaceFile(path, kept)
+  const name = overwrite ? file.name : await storeBeside(path, file.name, kept)
   return json({ name, subfolder, type })
+}
+
+/** Lays the alpha of the upload into the picture that its `original_ref` names. */
+function masked(folders: FolderSettings): Transform {
+  return async (form, bytes) => {
+    const given = asObject(parseJson(String(form.get('original_ref'))))
+    const text = (key: string) => (typeof given[key] === 'string' ? given[key] : null)
+    const reference = { filename: text('filename'), type: text('type') }
+    const located = locate({ ...reference, subfolder: text('subfolder') }, folders)
+    if ('status' in located) return located.status
+    if ((await fileAt(located.path)) === undefined) return 404
+    return withAlphaOf(bytes, await readFile(located.path)).catch(() => 400)
+  }
 }
 
 /** @returns undefined when the body is no form. */
@@ -38,7 +74,7 @@ async function formOf({ headers, body }: Request): Promise<FormData | undefined>
 }
 
 /** The same bytes keep their name; other bytes under a taken name get `name (1).png`. */
-async function storeBeside(path: string, name: string, bytes: Buffer): Promise<string> {
+async function storeBeside(path: string, name: string, bytes: Uint8Array): Promise<string> {
   const numbered = (full: string, index: number) => {
     const extension = extname(full)
     return index === 0

@@ -25,6 +25,7 @@ function processOf(t: Test, program: URL | string): RunnerProcess {
     cancelGraceMs: 1000,
     idleShutdownMs: 60_000,
     log: () => {},
+    warn: () => {},
   })
   t.teardown(() => process.stop())
   return process

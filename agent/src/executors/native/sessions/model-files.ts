@@ -24,9 +24,27 @@ export interface ModelFiles {
 /** Headers are small (100 kB of names); this many cover any sensible prompt. */
 const MAX_REMEMBERED = 32
 
-export function createModelFiles(): ModelFiles {
+/** Names of tensors in a warning; enough to see what kind of file it is. */
+const MAX_NAMED = 3
+
+export function createModelFiles(
+  options: { readonly warn?: (message: string) => void } = {},
+): ModelFiles {
   const checkpoints = new Map<string, Checkpoint>()
   const loras = new Map<string, Lora>()
+  /** Identities of LoRAs that were complained of: once a file, however many models it is used with. */
+  const complainedOf = new Set<string>()
+
+  function complain(path: string, identity: string, { unmatched }: Lora): void {
+    if (unmatched.length === 0 || complainedOf.has(identity)) return
+    complainedOf.add(identity)
+    const named = unmatched.slice(0, MAX_NAMED).join(', ')
+    const more = unmatched.length > MAX_NAMED ? ', ...' : ''
+    options.warn?.(
+      `${unmatched.length} tensors of the LoRA ${path} fit no layer of the model and are not used (${named}${more}). It may be made for another kind of model.`,
+    )
+  }
+
   return {
     checkpoint: async (path) => {
       const identity = await identify(path)
@@ -40,6 +58,7 @@ export function createModelFiles(): ModelFiles {
       const content = await remember(loras, `${identity} on ${checkpoint.identity}`, async () =>
         openLora(await openSafetensors(path), checkpoint.content),
       )
+      complain(path, identity, content)
       return { identity, content }
     },
   }

@@ -24,11 +24,20 @@ const CPU_BUDGET_SHARE = 0.6
 
 const MAX_SESSIONS = 16
 
-/** @param reports what became of the providers; the first that is fine computes. */
+export interface OwnedModelSessions extends ModelSessions {
+  /** Closes all that are open; what is needed again is opened again. Not during a use. */
+  release(): Promise<void>
+}
+
+/**
+ * @param reports what became of the providers; the first that is fine computes.
+ * @param warn hears of models that are used in part only.
+ */
 export function createModelSessions(
   settings: SessionSettings,
   reports: readonly ProviderReport[],
-): ModelSessions {
+  warn: (message: string) => void = () => {},
+): OwnedModelSessions {
   const provider = reports.find(({ ok }) => ok)
   const limits: BatchLimits = new Map()
   const clock = { elapsedMs: 0 }
@@ -37,7 +46,7 @@ export function createModelSessions(
     settings,
     budgetBytes,
     clock,
-    files: createModelFiles(),
+    files: createModelFiles({ warn }),
     sessions: createSessionCache<Session>({
       budgetBytes,
       maxEntries: MAX_SESSIONS,
@@ -52,6 +61,7 @@ export function createModelSessions(
     textEncoder: async (handle) => openTextEncoder(modules(), handle),
     denoiser: async (handle) => openDenoiser(modules(), limits, handle),
     autoencoder: async (handle) => openAutoencoder(modules(), handle),
+    release: () => common.sessions.clear(),
     get provider() {
       return provider?.name
     },
