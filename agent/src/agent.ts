@@ -4,6 +4,7 @@
  */
 import { minimalAdvertisement } from '@comfymesh/protocol/advertisement'
 import { MeshError } from '@comfymesh/protocol/errors'
+import { prepareMesh } from './agent-mesh.ts'
 import { makeFolder } from './base/make-folder.ts'
 import { version } from './base/version.ts'
 import { createJobRunner, type JobRunner } from './execution/job-runner.ts'
@@ -18,6 +19,7 @@ import { createUserFiles } from './gateway/comfyui/user-files.ts'
 import { edgeRules, isLoopback } from './gateway/edge.ts'
 import { frontendFolder } from './gateway/frontend-folder.ts'
 import { createGateway } from './gateway/server.ts'
+import type { MeshOptions } from './mesh/mesh.ts'
 import { type FolderSettings, ModelFolders } from './models/folders.ts'
 import { openAccessToken } from './store/access-token.ts'
 import { openDatabase } from './store/database.ts'
@@ -58,6 +60,8 @@ export interface AgentSettings {
   readonly frontend?: string
   /** How many jobs may wait; 10,000 by default. */
   readonly queueLimit?: number
+  /** How it takes part in a mesh; undefined keeps it alone. */
+  readonly mesh?: Omit<MeshOptions, 'name'>
   /** Levels of the log that are written; 'info' by default. */
   readonly logLevel?: 'debug' | 'info' | 'warn' | 'error' | 'silent'
 }
@@ -81,8 +85,8 @@ export interface AgentParts {
   readonly log?: Log
 }
 
-/** Today's only peer; a mesh gives every agent an id of its own. */
-const LOCAL_PEER_ID = 'local'
+/** The id of an agent without a mesh. */
+const ALONE = 'local'
 
 type Stop = () => Promise<void> | void
 
@@ -132,13 +136,12 @@ async function startParts(
   await executor.start()
   onStop(() => executor.stop())
 
-  const localPeer = createLocalPeer(
-    minimalAdvertisement({ peerId: LOCAL_PEER_ID, name, version }),
-    { executor },
-  )
+  const mesh = await prepareMesh(settings, database, log)
+  const peerId = mesh?.peerId ?? ALONE
+  const localPeer = createLocalPeer(minimalAdvertisement({ peerId, name, version }), { executor })
   const worker = createStageWorker({}, { executor })
   const client = createStageClient({
-    worker: (peerId) => (peerId === LOCAL_PEER_ID ? worker : undefined),
+    worker: (id) => (id === peerId ? worker : undefined),
   })
   const { queueLimit } = settings
   const jobs = createJobRunner(
@@ -167,7 +170,13 @@ async function startParts(
       ...(frontend !== undefined && { frontend }),
       guards: { rules, ...(token !== undefined && { token }) },
     },
-    { runner: jobs, folders: new ModelFolders(folders), userFiles, log },
+    {
+      runner: jobs,
+      folders: new ModelFolders(folders),
+      userFiles,
+      ...(mesh !== undefined && { mesh }),
+      log,
+    },
   )
   // Listening before working: whoever submitted a job can follow it from its first event.
   const url = await listen(gateway.start, settings)
@@ -177,6 +186,11 @@ async function startParts(
     // The job that runs goes on after the next start, so nobody waits for its step to end.
     await Promise.all([jobs.stop(), executor.stop()])
   })
+  if (mesh !== undefined) {
+    // Nobody waits for it: the agent serves before others are found.
+    mesh.start().catch((error: unknown) => log.error('The mesh did not start', error))
+    onStop(() => mesh.stop())
+  }
   return { url, jobs, ...(token !== undefined && { token: token() }) }
 }
 

@@ -59,7 +59,15 @@ export async function startBuiltAgent(
   argv: readonly string[] = [],
 ): Promise<BuiltAgent> {
   const startedAt = performance.now()
-  const child = spawnBuilt(['start', '--port', '0', '--data-dir', dataDir, ...argv])
+  const child = spawnBuilt([
+    'start',
+    '--port',
+    '0',
+    '--data-dir',
+    dataDir,
+    ...outsideMeshes,
+    ...argv,
+  ])
   const exited = ended(child)
   let stderr = ''
   child.stderr!.on('data', (bytes) => {
@@ -91,6 +99,9 @@ export async function startBuiltAgent(
     kill: () => end(() => child.kill('SIGKILL')),
   }
 }
+
+/** Agents of tests that run side by side have nothing to do with each other; the last flag counts. */
+const outsideMeshes: readonly string[] = ['--mesh', 'off']
 
 /** Tests run side by side, and threads that wait for each other are slow on a busy machine. */
 export const oneThread: readonly string[] = ['--threads', '1']

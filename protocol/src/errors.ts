@@ -88,6 +88,13 @@ export class MeshError extends Error {
     return new MeshError(report.code, report.message, { details: report.details })
   }
 
+  /** An error that another process reported; a code of a newer release counts as a bug there. */
+  static fromWire(report: Omit<ErrorReport, 'code'> & { readonly code: string }): MeshError {
+    const { code, message, details } = report
+    const known = Object.hasOwn(errorCodes, code) ? (code as ErrorCode) : 'internal'
+    return new MeshError(known, message, { details })
+  }
+
   /** Any thrown value as a MeshError; what is not one already is a bug of ours. */
   static from(thrown: unknown): MeshError {
     if (thrown instanceof MeshError) return thrown

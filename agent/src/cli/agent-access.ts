@@ -27,11 +27,13 @@ export async function withOwnAgent<T>(
 ): Promise<T> {
   // Loaded on demand: a command that finds an agent running needs none of it.
   const { startAgent } = await import('../agent.ts')
+  // It ends soon, and is no machine that others should count on.
+  const { mesh: _, ...alone } = settings
   const agent = await startAgent({
-    ...settings,
+    ...alone,
     host: '127.0.0.1',
     port: 0,
-    logLevel: settings.logLevel ?? 'error',
+    logLevel: alone.logLevel ?? 'error',
   })
   try {
     return await use({ url: agent.url, isOwn: true })

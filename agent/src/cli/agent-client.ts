@@ -57,7 +57,7 @@ export async function agentHealth(url: string): Promise<Health | undefined> {
  * A request to an agent that was there a moment ago.
  * @throws Error saying that it is not, or that it asks for another token.
  */
-async function request(
+export async function request(
   { url, token }: AgentAddress,
   path: string,
   init: RequestInit = {},

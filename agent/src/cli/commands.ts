@@ -5,6 +5,10 @@ import type { Command } from './command.ts'
 import { demoCommand } from './demo.ts'
 import { doctorCommand } from './doctor.ts'
 import { commandHelp, programHelp } from './help.ts'
+import { inviteCommand } from './invite.ts'
+import { joinCommand } from './join.ts'
+import { meshCommand } from './mesh.ts'
+import { peersCommand } from './peers.ts'
 import { errorLines } from './problems.ts'
 import { runCommand } from './run.ts'
 import { startCommand } from './start.ts'
@@ -17,6 +21,10 @@ export const commands: readonly Command[] = [
   demoCommand,
   doctorCommand,
   tokenCommand,
+  inviteCommand,
+  joinCommand,
+  peersCommand,
+  meshCommand,
 ]
 
 /** Runs what the command line says and tells what went wrong. @returns the exit code. */

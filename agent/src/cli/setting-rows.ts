@@ -5,6 +5,7 @@
 import { z } from 'zod'
 import { providerNames } from '../executors/native/sessions/settings.ts'
 import { isOrigin } from '../gateway/edge.ts'
+import { DEFAULT_MESH_PORT, parsePeerAddress } from '../mesh/peer-address.ts'
 import { TOKEN_SHAPE } from '../store/access-token.ts'
 
 export interface SettingRow<T = unknown> {
@@ -34,6 +35,8 @@ const wholeNumber = (min: number, max: number, message: string) =>
     .regex(/^\d+$/, message)
     .transform(Number)
     .refine((value) => value >= min && value <= max, message)
+
+const onOrOff = z.enum(['on', 'off'], 'should be on or off').transform((text) => text === 'on')
 
 export const logLevels = ['debug', 'info', 'warn', 'error', 'silent'] as const
 
@@ -210,6 +213,50 @@ export const settingRows = {
       .trim()
       .min(1, 'should not be empty')
       .max(64, 'should have at most 64 characters'),
+  },
+  mesh: {
+    flag: 'mesh',
+    environment: 'COMFYMESH_MESH',
+    placeholder: '<on|off>',
+    description: 'Whether this machine takes part in a mesh',
+    defaults: 'on',
+    example: 'off',
+    schema: onOrOff,
+  },
+  meshPort: {
+    flag: 'mesh-port',
+    environment: 'COMFYMESH_MESH_PORT',
+    placeholder: '<number>',
+    description: 'Port for the agents of other machines; the next one is used too',
+    defaults: `${DEFAULT_MESH_PORT}, or any free one where that is taken`,
+    example: `${DEFAULT_MESH_PORT}`,
+    schema: wholeNumber(0, 65535, 'should be a port from 0 to 65535'),
+  },
+  peer: {
+    flag: 'peer',
+    environment: 'COMFYMESH_PEER',
+    placeholder: '<address>',
+    description: 'A machine of the mesh that is not found by itself: 192.168.1.7, studio-pc:8289',
+    defaults: 'those that announce themselves on the network',
+    example: '[192.168.1.7, studio-pc:8289]',
+    repeatable: true,
+    schema: z.string().transform((text, context) => {
+      const address = parsePeerAddress(text)
+      if (address !== undefined) return address
+      const message =
+        'should be an address such as 192.168.1.7, studio-pc:8289 or /ip4/192.168.1.7/tcp/8289'
+      context.addIssue({ code: 'custom', message })
+      return z.NEVER
+    }),
+  },
+  discovery: {
+    flag: 'discovery',
+    environment: 'COMFYMESH_DISCOVERY',
+    placeholder: '<on|off>',
+    description: 'Whether to announce this machine on the network and to look for others there',
+    defaults: 'on',
+    example: 'off',
+    schema: onOrOff,
   },
   threads: {
     flag: 'threads',

@@ -77,6 +77,15 @@ function complete(given: GivenSettings, dataDir: string): AgentSettings {
     ...(given.provider !== undefined && { provider: given.provider }),
     ...(given.queueLimit !== undefined && { queueLimit: given.queueLimit }),
     ...(given.logLevel !== undefined && { logLevel: given.logLevel }),
+    ...((given.mesh ?? true) && { mesh: meshOptions(given) }),
+  }
+}
+
+function meshOptions({ meshPort, peer, discovery }: GivenSettings): AgentSettings['mesh'] & {} {
+  return {
+    ...(meshPort !== undefined && { port: meshPort }),
+    peers: peer ?? [],
+    discovery: discovery ?? true,
   }
 }
 

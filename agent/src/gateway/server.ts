@@ -5,6 +5,7 @@
 import websocket from '@fastify/websocket'
 import fastify, { type FastifyInstance } from 'fastify'
 import type { JobRunner } from '../execution/job-runner.ts'
+import type { Mesh } from '../mesh/mesh.ts'
 import type { ModelFolders } from '../models/folders.ts'
 import type { Log } from '../telemetry/log.ts'
 import { cacheControl } from './cache-control.ts'
@@ -19,6 +20,7 @@ import { FRONTEND_PATH } from './frontend-folder.ts'
 import { type GuardOptions, installGuards } from './guards.ts'
 import { type AgentIdentity, ownRoutes } from './own-routes.ts'
 import { jobRoutes } from './v1/job-routes.ts'
+import { meshRoutes } from './v1/mesh-routes.ts'
 import { queueRoutes } from './v1/queue-routes.ts'
 
 export interface GatewayOptions {
@@ -36,6 +38,8 @@ export interface GatewayModules {
   readonly runner: JobRunner
   readonly folders: ModelFolders
   readonly userFiles: UserFiles
+  /** Absent where the settings switch it off. */
+  readonly mesh?: Mesh
   readonly log: Log
 }
 
@@ -89,8 +93,8 @@ export function createGateway(options: GatewayOptions, modules: GatewayModules):
       runner: modules.runner,
       hasFrontend: options.frontend !== undefined,
     })
-    for (const route of [...own, ...jobRoutes(modules), ...queueRoutes(modules)])
-      addRoute(scope, route, '')
+    const v1 = [...jobRoutes(modules), ...queueRoutes(modules), ...meshRoutes(modules)]
+    for (const route of [...own, ...v1]) addRoute(scope, route, '')
     for (const route of comfyuiRoutes({ ...modules, sockets })) {
       for (const prefix of route.onlyAtRoot ? places : prefixes) addRoute(scope, route, prefix)
     }

@@ -1,0 +1,30 @@
+/**
+ * The handshake of a mesh: Noise with the mesh's secret in its prologue, so that whoever has
+ * another secret fails before any protocol is spoken. The secret may change while connections live.
+ */
+import { type NoiseComponents, noise } from '@chainsafe/libp2p-noise'
+import type { ConnectionEncrypter } from '@libp2p/interface'
+import { keyFrom } from './membership.ts'
+
+/** @param secret the one that counts at the moment of a handshake. */
+export function meshNoise(
+  secret: () => string,
+): (components: NoiseComponents) => ConnectionEncrypter {
+  return (components) => {
+    let made: { readonly secret: string; readonly encrypter: ConnectionEncrypter } | undefined
+    // Kept between handshakes: making one computes a key.
+    const encrypter = () => {
+      const now = secret()
+      if (made?.secret !== now) {
+        const prologueBytes = keyFrom(now, 'noise')
+        made = { secret: now, encrypter: noise({ prologueBytes })(components) }
+      }
+      return made.encrypter
+    }
+    return {
+      protocol: encrypter().protocol,
+      secureInbound: (connection, options) => encrypter().secureInbound(connection, options),
+      secureOutbound: (connection, options) => encrypter().secureOutbound(connection, options),
+    }
+  }
+}

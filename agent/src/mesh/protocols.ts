@@ -1,0 +1,98 @@
+/**
+ * What members of a mesh ask each other: one row a protocol, `/comfymesh/<name>/<n>`.
+ *
+ * An additive change keeps n: unknown fields are ignored. A breaking change adds a row beside the
+ * old one, which stays for a release, so that two adjacent releases understand each other.
+ * Whoever executes stages or moves tensors adds rows here and handlers in its own folder.
+ */
+import { advertisementSchema } from '@comfymesh/protocol/advertisement'
+import type { JsonValue } from '@comfymesh/protocol/json'
+import { acquaintanceSchema } from '@comfymesh/protocol/mesh'
+import { z } from 'zod'
+import { membershipSchema } from './membership.ts'
+
+export interface Protocol<Request, Reply> {
+  readonly id: `/comfymesh/${string}/${number}`
+  /** `one` answer, or `many` until an end that is said. */
+  readonly replies: 'one' | 'many'
+  readonly request: z.ZodType<Request>
+  readonly reply: z.ZodType<Reply>
+  readonly maxRequestBytes: number
+  readonly maxReplyBytes: number
+  /** How many a peer may have open at once. */
+  readonly maxStreams: number
+  /** How many a peer may ask in a minute; more are told to come back later. */
+  readonly perMinute: number
+  /** Until the first answer. */
+  readonly timeoutMs: number
+}
+
+function row<Request, Reply>(protocol: Protocol<Request, Reply>): Protocol<Request, Reply> {
+  return protocol
+}
+
+const KIB = 1024
+const MIB = 1024 * KIB
+
+const digestSchema = z.string().regex(/^[0-9a-f]{64}$/)
+
+export const protocols = {
+  /**
+   * Subscribes to what a peer offers: at once as it is, then at every change. Between changes
+   * comes an empty message as a sign of life. One stream lives as long as its connection; a few
+   * more overlap when connections are replaced.
+   */
+  advertisement: row({
+    id: '/comfymesh/advertisement/1',
+    replies: 'many',
+    request: z.object({}),
+    reply: z.object({ advertisement: advertisementSchema.optional() }),
+    maxRequestBytes: KIB,
+    // A thousand resident models and measured speeds.
+    maxReplyBytes: MIB,
+    maxStreams: 4,
+    perMinute: 60,
+    timeoutMs: 5000,
+  }),
+  /**
+   * Documents by the SHA-256 of their JSON, in the order asked; what is not there is left out.
+   * A hundred at a time, and the definitions of a ComfyUI with every pack are some 3,000 classes.
+   */
+  documents: row({
+    id: '/comfymesh/documents/1',
+    replies: 'many',
+    request: z.object({ digests: z.array(digestSchema).max(100) }),
+    reply: z.object({ digest: digestSchema, document: z.custom<JsonValue>() }),
+    maxRequestBytes: 16 * KIB,
+    // A catalog of 50,000 models; the index of all node classes.
+    maxReplyBytes: 16 * MIB,
+    maxStreams: 4,
+    perMinute: 600,
+    timeoutMs: 20_000,
+  }),
+  /** Tells a member the state of the mesh and hears its own: once a connection, and at changes. */
+  membership: row({
+    id: '/comfymesh/membership/1',
+    replies: 'one',
+    request: membershipSchema,
+    reply: membershipSchema,
+    maxRequestBytes: MIB,
+    maxReplyBytes: MIB,
+    maxStreams: 4,
+    // A mesh of a hundred that starts at once tells of each newcomer.
+    perMinute: 600,
+    timeoutMs: 5000,
+  }),
+  /** Whom a member knows, for those whom multicast does not reach. */
+  acquaintances: row({
+    id: '/comfymesh/acquaintances/1',
+    replies: 'one',
+    request: z.object({}),
+    reply: z.array(acquaintanceSchema).max(1000),
+    maxRequestBytes: KIB,
+    maxReplyBytes: MIB,
+    maxStreams: 2,
+    perMinute: 60,
+    timeoutMs: 5000,
+  }),
+} as const
