@@ -31,7 +31,7 @@ const failed: Change = {
 }
 
 /** Jobs of one client, the stream that it gets, and how the frontend understands it. */
-function createClient() {
+function createClient(patience = 0) {
   const jobs = new Map<string, JobState>()
   let stream: ClientStream = idleStream
   let active: string | undefined
@@ -43,7 +43,7 @@ function createClient() {
     jobs.set(jobId, state)
     const bytes = { bytes: new Uint8Array(), mediaType: 'image/png', width: 1, height: 1 } as const
     const update = { event, state, ...(preview && { preview: bytes }) }
-    const told = follow(stream, update, 0)
+    const told = follow(stream, update, 0, patience)
     stream = told.stream
     for (const message of told.messages) see(message)
     return told.messages.map(line)
@@ -117,8 +117,8 @@ t.test('one job is told as it happens', async (t) => {
 })
 
 /** A runs its node 1, and B has begun. */
-function twoJobs() {
-  const client = createClient()
+function twoJobs(patience = 0) {
+  const client = createClient(patience)
   for (const id of ['A', 'B']) client.accept(id)
   client.apply('A', started)
   client.apply('A', cached())
@@ -161,17 +161,63 @@ t.test('one that ends first is told whole, and the other one is shown again', as
   apply('B', cached())
   apply('B', node('1'))
   t.strictSame(apply('B', failed), [
+    'status',
     'B execution_start',
     'B execution_cached []',
     'B progress_state {1 running 0}',
     'B execution_error',
-    'status',
     'B executing null',
     'A execution_start',
     'A progress_state {1 running 0}',
     'A executing 1',
   ])
   t.strictSame(apply('A', done('1')), ['A progress_state {1 finished 1}'])
+})
+
+t.test('a client with patience is told of one job after the other', async (t) => {
+  const { apply, accept, hidden } = twoJobs(1)
+  apply('B', cached())
+  apply('B', node('1'))
+  apply('B', done('1', 'b'))
+  t.strictSame(apply('B', { type: 'completed' }), ['status'])
+  accept('C')
+  apply('C', started)
+  apply('C', node('7'))
+  t.strictSame(apply('A', { type: 'completed' }), [
+    'A execution_success',
+    'status',
+    'A executing null',
+    'B execution_start',
+    'B execution_cached []',
+    'B executed 1 b',
+    'B progress_state {1 finished 1}',
+    'B execution_success',
+    'B executing null',
+    'C execution_start',
+    'C progress_state {7 running 0}',
+    'C executing 7',
+  ])
+  t.strictSame(hidden(), [])
+})
+
+t.test('patience has an end, so that what is kept has one', async (t) => {
+  const { apply, accept, hidden } = twoJobs(1)
+  t.strictSame(apply('B', { type: 'completed' }), ['status'])
+  accept('C')
+  apply('C', started)
+  t.strictSame(apply('C', { type: 'completed' }), [
+    'status',
+    'B execution_start',
+    'B execution_success',
+    'B executing null',
+    'A execution_start',
+    'A progress_state {1 running 0}',
+    'A executing 1',
+  ])
+  t.strictSame(
+    hidden().map(({ request }) => request.id),
+    ['C'],
+  )
 })
 
 t.test('jobs that wait change nothing', async (t) => {
@@ -196,34 +242,47 @@ t.test('the job that has run for longest is shown next', async (t) => {
   t.equal(active(), 'C')
 })
 
-t.test('however jobs interleave, the frontend is idle only when nothing runs', async (t) => {
-  const script: Change[] = [
-    started,
-    cached('9'),
-    node('1'),
-    step('1', 1),
-    step('1', 2),
-    done('1', 'first'),
-    node('2'),
-    done('2', 'second'),
-    { type: 'completed' },
-  ]
-  for (let seed = 1; seed <= 200; seed++) {
-    const client = createClient()
-    const random = numbers(seed)
-    const left = new Map(['A', 'B', 'C', 'D'].map((id) => [id, [...script]]))
-    const lines: string[] = []
-    for (const id of left.keys()) client.accept(id)
-    while (left.size > 0) {
-      const id = [...left.keys()][random(left.size)]!
-      const change = left.get(id)!.shift()!
-      if (left.get(id)!.length === 0) left.delete(id)
-      lines.push(...client.apply(id, change))
-      if ((client.active() !== undefined) !== client.running().length > 0)
-        t.fail(`seed ${seed}: ${client.active()} is active, but ${client.running().length} run`)
-    }
-    for (const id of ['A', 'B', 'C', 'D']) {
-      const own = lines.filter((text) => /executed|cached|success|null/.test(text))
+const script: readonly Change[] = [
+  started,
+  cached('9'),
+  node('1'),
+  step('1', 1),
+  step('1', 2),
+  done('1', 'first'),
+  node('2'),
+  done('2', 'second'),
+  { type: 'completed' },
+]
+
+/** Runs four jobs at once, in an order that the seed decides; gives what was told and what is wrong. */
+function interleaved(seed: number, patience: number) {
+  const client = createClient(patience)
+  const random = numbers(seed)
+  const left = new Map(['A', 'B', 'C', 'D'].map((id) => [id, [...script]]))
+  const lines: string[] = []
+  const wrong: string[] = []
+  for (const id of left.keys()) client.accept(id)
+  while (left.size > 0) {
+    const id = [...left.keys()][random(left.size)]!
+    const change = left.get(id)!.shift()!
+    if (left.get(id)!.length === 0) left.delete(id)
+    lines.push(...client.apply(id, change))
+    const running = client.running().length
+    if ((client.active() === undefined) !== (running === 0))
+      wrong.push(`${client.active()} is active after ${lines.length} lines, but ${running} run`)
+  }
+  return { lines, wrong }
+}
+
+for (const patience of [0, 1, 100]) {
+  t.test(`however jobs interleave, with patience ${patience}`, async (t) => {
+    for (let seed = 1; seed <= 100; seed++) {
+      const { lines, wrong } = interleaved(seed, patience)
+      t.strictSame(wrong, [], `seed ${seed}: the frontend is idle only when nothing runs`)
+      const told = lines.filter((text) => /executed|cached|success|null/.test(text))
+      const each = ['A', 'B', 'C', 'D'].map((id) =>
+        told.filter((text) => text.startsWith(id)).map((text) => text.slice(2)),
+      )
       const expected = [
         'execution_cached [9]',
         'executed 1 first',
@@ -231,11 +290,12 @@ t.test('however jobs interleave, the frontend is idle only when nothing runs', a
         'execution_success',
         'executing null',
       ]
-      const told = own.filter((text) => text.startsWith(id)).map((text) => text.slice(2))
-      t.strictSame(told, expected, `seed ${seed}: each of ${id}'s messages once, in order`)
+      t.strictSame(each, Array(4).fill(expected), `seed ${seed}: every message once, in order`)
+      const starts = lines.filter((text) => text.endsWith('execution_start'))
+      if (patience === 100) t.equal(starts.length, 4, `seed ${seed}: no job is told in another one`)
     }
-  }
-})
+  })
+}
 
 /** Whole numbers below a limit, the same for the same seed. */
 function numbers(seed: number): (limit: number) => number {

@@ -211,6 +211,34 @@ t.test('two jobs of one client at once are one stream', async (t) => {
   t.strictSame(connect('me').take(), ['status', 'sid me', 'executing 1'])
 })
 
+t.test(
+  'programs are told of one job after the other, the frontend of each that ends',
+  async (t) => {
+    const { begin, tell, connect } = setUp()
+    const program = connect('program')
+    const frontend = connect('frontend')
+    frontend.emit('message', '{"type":"feature_flags","data":{}}', false)
+    for (const id of ['program', 'frontend']) {
+      begin(`long-${id}`, { client_id: id })
+      begin(`short-${id}`, { client_id: id })
+    }
+    for (const socket of [program, frontend]) socket.take()
+    for (const id of ['program', 'frontend']) tell(`short-${id}`, { type: 'completed' })
+    t.strictSame(program.take(), ['status', 'status'])
+    t.strictSame(frontend.take(), [
+      'status',
+      'status',
+      'execution_start short-frontend',
+      'progress_state short-frontend',
+      'execution_success short-frontend',
+      'executing short-frontend null',
+      'execution_start long-frontend',
+      'progress_state long-frontend',
+      'executing long-frontend 1',
+    ])
+  },
+)
+
 t.test('a client that does not read misses previews, and is let go in the end', async (t) => {
   const { begin, step, connect } = setUp()
   const slow = connect('slow')

@@ -1,20 +1,27 @@
 /**
- * What one client is told of its jobs when several run at once; pure. ComfyUI runs one
- * prompt at a time, and its frontend knows one active job: `execution_start` makes a job
- * active, and any `executing` without a node makes it idle, whatever job that is about.
+ * What one client is told of its jobs when several run at once; pure. ComfyUI runs one prompt
+ * at a time, and clients count on it: its frontend knows one active job, which `execution_start`
+ * sets and any `executing` without a node clears, whatever job that is about.
  *
- * So one job is shown as it runs. The others are hidden until it ends or they do, and then
- * told in one piece, from their state: nothing has to be kept but the state, and a program
- * that follows its own prompt_id gets each of its messages, in order, only not each step.
+ * So one job is shown as it runs. The others are hidden and told later in one piece, from their
+ * state: only that is kept, and a program that follows its own prompt_id misses no message but
+ * those about single steps.
  */
 import { isFinished, type JobState } from '@comfymesh/protocol/job'
 import type { JobUpdate } from '../../execution/live-job.ts'
-import { announcement, type Message, messagesFor, reminder } from './messages.ts'
+import {
+  announcement,
+  ending,
+  type Message,
+  messagesFor,
+  neverBegan,
+  reminder,
+} from './messages.ts'
 
 export interface ClientStream {
   /** The job that the client sees running, in its latest state. */
   readonly shown: JobState | undefined
-  /** Jobs that run too, of which the client was told nothing yet; the longest running first. */
+  /** Jobs that began later, running or ended, of which the client was told nothing yet. */
   readonly hidden: readonly JobState[]
 }
 
@@ -30,34 +37,49 @@ export const idleStream: ClientStream = { shown: undefined, hidden: [] }
 /**
  * The stream after an update of one of the client's jobs, and what is said about it.
  * @param remaining how many jobs of the agent wait or run after the update.
+ * @param patience how many hidden jobs may have ended and wait for the shown one to end. What is
+ *   more is told at once, in the middle of the shown job, of which the client is reminded then.
  */
-export function follow(stream: ClientStream, update: JobUpdate, remaining: number): StreamStep {
+export function follow(
+  { shown, hidden }: ClientStream,
+  update: JobUpdate,
+  remaining: number,
+  patience: number,
+): StreamStep {
   const { state } = update
   const messages = messagesFor(update, remaining)
-  if (stream.shown !== undefined && !isSame(stream.shown, state))
-    return followHidden({ ...stream, shown: stream.shown }, state, messages)
-  if (state.status === 'running') return { stream: { ...stream, shown: state }, messages }
-  // It ended, or goes back to the queue: the one that has run for longest takes its place.
-  const [next, ...hidden] = stream.hidden
-  const told = next === undefined ? messages : [...messages, ...announcement(next)]
-  return { stream: { shown: next, hidden }, messages: told }
+  if (shown === undefined || isSame(shown, state)) {
+    if (state.status === 'running') return { stream: { shown: state, hidden }, messages }
+    return showNext(hidden, messages)
+  }
+  const forAll = messages.filter(({ audience }) => audience === 'everybody')
+  const now = changed(hidden, state)
+  const ended = now.filter(isFinished)
+  const due = ended.slice(0, Math.max(0, ended.length - patience))
+  if (due.length === 0) return { stream: { shown, hidden: now }, messages: forAll }
+  const left = now.filter((one) => !due.includes(one))
+  const told = [...forAll, ...due.flatMap(whole), ...reminder(shown)]
+  return { stream: { shown, hidden: left }, messages: told }
 }
 
-/** An update of a job while the client sees another one. */
-function followHidden(
-  { shown, hidden }: ClientStream & { readonly shown: JobState },
-  state: JobState,
-  messages: readonly Message[],
-): StreamStep {
+/** The shown job ended: those that did so before are told, and the one that runs longest is shown. */
+function showNext(hidden: readonly JobState[], messages: readonly Message[]): StreamStep {
+  const ended = hidden.filter(isFinished).flatMap(whole)
+  const [next, ...others] = hidden.filter((one) => !isFinished(one))
+  const begun = next === undefined ? [] : announcement(next)
+  return { stream: { shown: next, hidden: others }, messages: [...messages, ...ended, ...begun] }
+}
+
+function changed(hidden: readonly JobState[], state: JobState): readonly JobState[] {
+  if (state.status === 'queued') return hidden.filter((one) => !isSame(one, state))
   const at = hidden.findIndex((one) => isSame(one, state))
-  if (state.status === 'running') {
-    const now = at < 0 ? [...hidden, state] : hidden.with(at, state)
-    const forAll = messages.filter(({ audience }) => audience === 'everybody')
-    return { stream: { shown, hidden: now }, messages: forAll }
-  }
-  const stream = { shown, hidden: hidden.filter((one) => !isSame(one, state)) }
-  if (at < 0 || !isFinished(state)) return { stream, messages }
-  return { stream, messages: [...announcement(state), ...messages, ...reminder(shown)] }
+  if (at >= 0) return hidden.with(at, state)
+  return neverBegan(state) ? hidden : [...hidden, state]
+}
+
+/** All that there is to say of a job that ended. */
+function whole(state: JobState): Message[] {
+  return [...announcement(state), ...ending(state)]
 }
 
 function isSame(a: JobState, b: JobState): boolean {

@@ -51,16 +51,12 @@ export function messagesFor(update: JobUpdate, remaining: number): Message[] {
     case 'node-finished':
       return [...executedMessages(state, event), progressState(state)]
     case 'completed':
-      return [stamped('execution_success', { prompt_id: id }, event.atMs), ...atEnd(id, status)]
     case 'failed':
-      return [stamped('execution_error', errorData(state), event.atMs), ...atEnd(id, status)]
-    case 'interrupted':
-      // One that had not begun just leaves the queue.
-      if (state.startedAtMs === undefined) return [status]
-      return [
-        stamped('execution_interrupted', interruptionData(state), event.atMs),
-        ...atEnd(id, status),
-      ]
+    case 'interrupted': {
+      if (neverBegan(state)) return [status]
+      const [how, idle] = ending(state)
+      return [how, status, idle]
+    }
     case 'planned':
     case 'stage-finished':
     case 'retried':
@@ -92,6 +88,26 @@ export function reminder(state: JobState): Message[] {
     ...(nodes.length === 0 ? [] : [progressState(state)]),
     ...running.map(({ nodeId }) => toClient('executing', { ...shownAs(nodeId), prompt_id })),
   ]
+}
+
+/** How a job ended, and that nothing of it runs any more. Between the two the queue is told. */
+export function ending(state: JobState): [how: Message, idle: Message] {
+  const prompt_id = state.request.id
+  return [howItEnded(state), toClient('executing', { node: null, prompt_id })]
+}
+
+function howItEnded(state: JobState): Message {
+  const { status, request, finishedAtMs } = state
+  const atMs = finishedAtMs ?? request.createdAtMs
+  if (status === 'failed') return stamped('execution_error', errorData(state), atMs)
+  if (status === 'interrupted')
+    return stamped('execution_interrupted', interruptionData(state), atMs)
+  return stamped('execution_success', { prompt_id: request.id }, atMs)
+}
+
+/** Whether a job was cancelled while it waited: it just leaves the queue. */
+export function neverBegan({ status, startedAtMs }: JobState): boolean {
+  return status === 'interrupted' && startedAtMs === undefined
 }
 
 export function statusMessage(remaining: number): Message {
@@ -135,11 +151,6 @@ function toClient(type: string, data: JsonObject): Message {
 
 function stamped(type: string, data: JsonObject, timestamp: number): Message {
   return toClient(type, { ...data, timestamp })
-}
-
-/** The queue is told before the client is told that nothing runs any more. */
-function atEnd(id: string, status: Message): Message[] {
-  return [status, toClient('executing', { node: null, prompt_id: id })]
 }
 
 function shownAs(nodeId: NodeId): JsonObject {

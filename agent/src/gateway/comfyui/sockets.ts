@@ -33,9 +33,16 @@ export interface Sockets {
 
 interface Connection {
   readonly socket: ClientSocket
-  /** Whether the client wants previews together with what they are of. */
-  wantsMetadata: boolean
+  /** What the client says it can do; only the official frontend says anything. */
+  flags?: { readonly [flag: string]: JsonValue }
 }
+
+/**
+ * The frontend copes with a job that is told in the middle of another, and people like to see
+ * its pictures at once. Programs are told of one job after the other, as ComfyUI runs them:
+ * @saintno/comfyui-sdk gives a job up when it hears of the success of another one.
+ */
+const PATIENCE_OF_PROGRAMS = 100
 
 /** A client that reads too slowly misses previews first, and is let go when it reads nothing. */
 const MAX_BUFFERED_FOR_PREVIEW_BYTES = 4 * 1024 * 1024
@@ -57,13 +64,19 @@ export function createSockets(modules: { readonly runner: JobRunner }): Sockets 
   const unsubscribe = runner.subscribe((update) => {
     const clientId = clientOf(update.state)
     const before = streams.get(clientId) ?? idleStream
-    const { stream, messages } = follow(before, update, remaining())
+    const { stream, messages } = follow(before, update, remaining(), patienceOf(clientId))
     if (stream.shown === undefined) streams.delete(clientId)
     else streams.set(clientId, stream)
     for (const message of messages) {
       for (const connection of audienceOf(message, clientId)) deliver(connection, message)
     }
   })
+
+  function patienceOf(clientId: string | undefined): number {
+    const connection = clientId === undefined ? undefined : connections.get(clientId)
+    // Who is not there misses what is told, sooner or later.
+    return connection === undefined || connection.flags !== undefined ? 0 : PATIENCE_OF_PROGRAMS
+  }
 
   function audienceOf(message: Message, clientId: string | undefined): Iterable<Connection> {
     if (message.audience === 'everybody') return connections.values()
@@ -91,7 +104,7 @@ export function createSockets(modules: { readonly runner: JobRunner }): Sockets 
   return {
     attach(socket, clientId) {
       const id = clientId || randomUUID().replaceAll('-', '')
-      const connection: Connection = { socket, wantsMetadata: false }
+      const connection: Connection = { socket }
       connections.set(id, connection)
       sockets.add(socket)
       socket.on('error', () => socket.terminate())
@@ -103,7 +116,7 @@ export function createSockets(modules: { readonly runner: JobRunner }): Sockets 
       socket.once('message', (data, isBinary) => {
         const flags = isBinary ? undefined : flagsOf(String(data))
         if (flags === undefined) return
-        connection.wantsMetadata = flags.supports_preview_metadata === true
+        connection.flags = flags
         sendText(socket, 'feature_flags', features)
       })
       greet(connection, id)
@@ -143,12 +156,16 @@ function flagsOf(text: string): { [flag: string]: JsonValue } | undefined {
   }
 }
 
-function deliver({ socket, wantsMetadata }: Connection, message: Message): void {
+function deliver({ socket, flags }: Connection, message: Message): void {
   const waitingBytes = socket.bufferedAmount
   if (waitingBytes > MAX_BUFFERED_BYTES) socket.terminate()
   else if (message.kind === 'text') sendText(socket, message.type, message.data)
   else if (waitingBytes <= MAX_BUFFERED_FOR_PREVIEW_BYTES)
-    socket.send(wantsMetadata ? previewWithMetadata(message) : plainPreview(message))
+    socket.send(
+      flags?.supports_preview_metadata === true
+        ? previewWithMetadata(message)
+        : plainPreview(message),
+    )
 }
 
 function sendText(socket: ClientSocket, type: string, data: unknown): void {
