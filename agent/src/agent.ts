@@ -11,6 +11,7 @@ import { createJobRunner, type JobRunner } from './execution/job-runner.ts'
 import { createKnownResults } from './execution/known-results.ts'
 import { createLocalPeer } from './execution/local-peer.ts'
 import { createPictureFiles } from './execution/picture-files.ts'
+import { createQueueTimes } from './execution/queue-times.ts'
 import { createStageClient } from './execution/stage-client.ts'
 import { createStageWorker } from './execution/stage-worker.ts'
 import type { Executor } from './executors/executor.ts'
@@ -24,6 +25,7 @@ import { type FolderSettings, ModelFolders } from './models/folders.ts'
 import { openAccessToken } from './store/access-token.ts'
 import { openDatabase } from './store/database.ts'
 import { openJobStore } from './store/jobs.ts'
+import { openLearnedTimes } from './store/learned-times.ts'
 import { openQueueState } from './store/queue-state.ts'
 import { createLog, type Log } from './telemetry/log.ts'
 
@@ -124,6 +126,7 @@ async function startParts(
   onStop(() => database.close())
   const store = await openJobStore(database)
   const queueState = await openQueueState(database)
+  const times = await openLearnedTimes(database)
 
   const userFiles = createUserFiles({ folder: settings.userDir })
   for (const folder of [folders.input, folders.output, folders.temp, userFiles.root])
@@ -158,6 +161,15 @@ async function startParts(
       warn: log.warn,
     },
   )
+  const queueTimes = createQueueTimes({
+    runner: jobs,
+    times,
+    peerIds: () => [LOCAL_PEER_ID],
+    now: Date.now,
+    warn: log.warn,
+  })
+  queueTimes.start()
+  onStop(() => queueTimes.stop())
   await jobs.recover()
   const token = accessToken(settings)
   const rules = edgeRules(settings.allowedHosts ?? [], settings.allowedOrigins ?? [])
@@ -172,6 +184,7 @@ async function startParts(
     },
     {
       runner: jobs,
+      queueTimes,
       folders: new ModelFolders(folders),
       userFiles,
       ...(mesh !== undefined && { mesh }),

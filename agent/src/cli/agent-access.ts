@@ -1,6 +1,7 @@
 /** Where a command finds its agent: the one that runs on this machine, or one of its own. */
 import type { AgentSettings } from '../agent.ts'
 import { type AgentAddress, agentHealth, localAgent } from './agent-client.ts'
+import { UsageError } from './arguments.ts'
 
 export interface AgentAccess extends AgentAddress {
   /** True when it was started for this command and ends with it. */
@@ -40,4 +41,13 @@ export async function withOwnAgent<T>(
   } finally {
     await agent.stop()
   }
+}
+
+/** The agent that these settings name. @throws UsageError when none runs there. */
+export async function runningAgent(settings: AgentSettings): Promise<AgentAddress> {
+  const agent = localAgent(settings)
+  if ((await agentHealth(agent.url)) !== undefined) return agent
+  throw new UsageError(
+    `No agent answers at ${agent.url}. Start one with \`comfymesh start\`, or name another with --host and --port.`,
+  )
 }

@@ -10,6 +10,7 @@ import { joinCommand } from './join.ts'
 import { meshCommand } from './mesh.ts'
 import { peersCommand } from './peers.ts'
 import { errorLines } from './problems.ts'
+import { queueCommand } from './queue.ts'
 import { runCommand } from './run.ts'
 import { startCommand } from './start.ts'
 import { terminalAt } from './terminal.ts'
@@ -18,6 +19,7 @@ import { tokenCommand } from './token.ts'
 export const commands: readonly Command[] = [
   startCommand,
   runCommand,
+  queueCommand,
   demoCommand,
   doctorCommand,
   tokenCommand,

@@ -2,7 +2,7 @@
 import type { JobState, StageState } from '@comfymesh/protocol/job'
 import type { JsonObject } from '@comfymesh/protocol/json'
 import type { Prompt } from '@comfymesh/protocol/workflow'
-import { duration } from './duration.ts'
+import { duration } from '../base/duration.ts'
 import { type JobTrace, type NodeTrace, preparationMs, stepsPerSecond } from './job-trace.ts'
 import { titleOf } from './prompt-edits.ts'
 import type { Terminal } from './terminal.ts'

@@ -1,12 +1,12 @@
 /** `comfymesh start`: runs the agent until it is told to stop. */
 import { availableParallelism, networkInterfaces, totalmem } from 'node:os'
 import type { Agent, AgentSettings } from '../agent.ts'
+import { byteSize } from '../base/duration.ts'
 import { version } from '../base/version.ts'
 import { FRONTEND_PATH } from '../gateway/frontend-folder.ts'
 import { ModelFolders, type ModelKind } from '../models/folders.ts'
 import { type Arguments, settingFlags, settingOptions, UsageError } from './arguments.ts'
 import type { Command } from './command.ts'
-import { byteSize } from './duration.ts'
 import { loadSettings, offerSettingsFile } from './settings.ts'
 import { terminalAt } from './terminal.ts'
 

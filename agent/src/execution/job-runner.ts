@@ -34,6 +34,8 @@ export interface JobRunner {
   running(): readonly JobState[]
   /** How many jobs wait or run. */
   remaining(): number
+  /** How many run at once. */
+  readonly runningLimit: number
   /** Since when no further job is started; undefined while the queue is not paused. */
   pausedAtMs(): number | undefined
   /** Lets running jobs end and starts no other, also after a restart. @throws MeshError `storage_failed` */
@@ -199,6 +201,7 @@ export function createJobRunner(options: JobRunnerOptions, modules: JobRunnerMod
 
   return {
     definitions,
+    runningLimit,
     submit: createSubmit(
       { queueLimit },
       {

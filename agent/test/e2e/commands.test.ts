@@ -4,7 +4,8 @@ import { dirname, join } from 'node:path'
 import { parseJson, stringifyJson } from '@comfymesh/protocol/json'
 import t, { type Test } from 'tap'
 import { oneThread, runBuilt, testBuiltAgent } from '../built-agent.ts'
-import { decodePixels, textToImage } from './prompts.ts'
+import { ask } from '../test-agent.ts'
+import { decodePixels, historyOf, submit, textToImage } from './prompts.ts'
 
 // On a machine that is busy with other things, too.
 t.setTimeout(300_000)
@@ -95,4 +96,40 @@ t.test('doctor: what prevents work ends with 1', async (t) => {
   const { code, stdout } = await runBuilt(argv)
   t.equal(code, 1)
   t.match(stdout, /✗ Data folder .*file/)
+})
+
+t.test('queue: pauses, reorders and cancels, and a restart forgets nothing', async (t) => {
+  const agent = await testBuiltAgent(t, join(t.testdir({}), 'agent'))
+  const queue = async (port: string, ...words: string[]) => {
+    const { code, stdout, stderr } = await runBuilt(['queue', ...words, '--json', '--port', port])
+    t.equal(code, 0, stderr)
+    return JSON.parse(stdout) as { paused: boolean; summary: string; jobs: { id: string }[] }
+  }
+  const { port } = new URL(agent.url)
+  t.match(await queue(port, 'pause'), { paused: true, summary: 'paused, 0 queued, 0 running' })
+  const ids: string[] = []
+  for (const seed of [1, 2, 3]) ids.push(await submit(agent, textToImage({ seed })))
+  const [first, second, third] = ids as [string, string, string]
+  await queue(port, 'first', third.slice(0, 12))
+  const { jobs } = await queue(port, 'move', '2', 'after', '3')
+  t.strictSame(
+    jobs.map(({ id }) => id),
+    [third, second, first],
+  )
+  await agent.kill()
+
+  const again = await testBuiltAgent(t, agent.dataDir)
+  t.match(again.stderr(), /The queue is paused since/)
+  const { port: newPort } = new URL(again.url)
+  t.strictSame((await queue(newPort)).jobs, jobs)
+  await queue(newPort, 'cancel', '2')
+  t.match(await queue(newPort, 'resume'), { paused: false })
+  await historyOf(again, first)
+  t.strictSame(Object.keys((await ask(again, 'GET', '/history')).body), [third, first])
+
+  const wrong = await runBuilt(['queue', 'move', '9', 'front', '--port', newPort])
+  t.match(wrong, { code: 2, stderr: /The queue is empty/ })
+  await again.stop()
+  const alone = await runBuilt(['queue', '--port', newPort])
+  t.match(alone, { code: 2, stderr: /No agent answers at .*comfymesh start/ })
 })

@@ -1,8 +1,8 @@
 /** What can compute here: the graphics cards, and onnxruntime's providers with their self-test. */
 import type { AgentSettings } from '../../agent.ts'
+import { byteSize } from '../../base/duration.ts'
 import { createNativeExecutor } from '../../executors/native/native-executor.ts'
 import type { ProviderReport } from '../../executors/native/sessions/settings.ts'
-import { byteSize } from '../duration.ts'
 import type { Finding } from './finding.ts'
 
 interface Graphics {

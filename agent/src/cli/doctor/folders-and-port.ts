@@ -4,10 +4,10 @@ import { statfs } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { dirname, join } from 'node:path'
 import type { AgentSettings } from '../../agent.ts'
+import { byteSize } from '../../base/duration.ts'
 import { makeFolder } from '../../base/make-folder.ts'
 import { frontendFolder } from '../../gateway/frontend-folder.ts'
 import { agentHealth, localUrl } from '../agent-client.ts'
-import { byteSize } from '../duration.ts'
 import type { Finding } from './finding.ts'
 
 export async function checkFolders({ dataDir, folders }: AgentSettings): Promise<Finding[]> {

@@ -4,15 +4,18 @@ import type { JobState } from '@comfymesh/protocol/job'
 import type { JsonObject } from '@comfymesh/protocol/json'
 import { z } from 'zod'
 import type { JobRunner } from '../../execution/job-runner.ts'
+import type { JobTimes, QueueTimes, QueueTimesReport } from '../../execution/queue-times.ts'
 import { priorityOf } from '../../planning/queue-order.ts'
 import { type Answer, json, jsonBody, type Request, type Route } from '../route.ts'
 import { bodies, type QueueChange, queueSchema, summarySchema } from './queue-schemas.ts'
+import { queueSummary } from './queue-summary.ts'
 
 export interface QueueModules {
   readonly runner: JobRunner
+  readonly queueTimes: QueueTimes
 }
 
-export function queueRoutes({ runner }: QueueModules): Route[] {
+export function queueRoutes(modules: QueueModules): Route[] {
   return [
     {
       method: 'GET',
@@ -22,9 +25,12 @@ export function queueRoutes({ runner }: QueueModules): Route[] {
         description: 'Jobs that run, then those that wait, in the order in which they will run.',
         answers: { 200: { description: 'The queue', schema: queueSchema } },
       },
-      handle: () => json({ ...summaryOf(runner), jobs: jobsOf(runner) }),
+      handle: () => {
+        const report = modules.queueTimes.report()
+        return json({ ...summaryOf(modules.runner, report), jobs: report.jobs.map(jobOf) })
+      },
     },
-    ...changes.map((row) => changeRoute(row, runner)),
+    ...changes.map((row) => changeRoute(row, modules)),
   ]
 }
 
@@ -93,7 +99,7 @@ const changes: readonly ChangeRow<unknown>[] = [
 
 function changeRoute(
   { name, summary, body, change }: ChangeRow<unknown>,
-  runner: JobRunner,
+  { runner, queueTimes }: QueueModules,
 ): Route {
   return {
     method: 'POST',
@@ -112,7 +118,7 @@ function changeRoute(
     handle: async (request) => {
       try {
         const told = await change(runner, body && asked(body, request))
-        return json({ ...summaryOf(runner), ...told })
+        return json({ ...summaryOf(runner, queueTimes.report()), ...told })
       } catch (error) {
         return refusal(error)
       }
@@ -134,25 +140,30 @@ async function cancel(runner: JobRunner, ids: readonly string[]): Promise<string
   throw new MeshError('not_found', message, { details: { ids } })
 }
 
-function summaryOf(runner: JobRunner): JsonObject {
+function summaryOf(runner: JobRunner, { remainingMs }: QueueTimesReport): JsonObject {
   const pausedAtMs = runner.pausedAtMs()
-  return {
+  const facts = {
     paused: pausedAtMs !== undefined,
-    ...(pausedAtMs !== undefined && { pausedAtMs }),
     queued: runner.pending().length,
     running: runner.running().length,
+    remainingMs: remainingMs ?? null,
   }
+  return { ...facts, ...(pausedAtMs !== undefined && { pausedAtMs }), summary: queueSummary(facts) }
 }
 
-function jobsOf(runner: JobRunner): JsonObject[] {
-  return [...runner.running(), ...runner.pending()].map(({ request, status, startedAtMs }) => ({
+function jobOf({ job, estimateMs, remainingMs, startsInMs }: JobTimes): JsonObject {
+  const { request, status, startedAtMs } = job
+  return {
     id: request.id,
     status,
     number: request.number,
     priority: priorityOf(request.number),
     createdAtMs: request.createdAtMs,
-    ...(startedAtMs !== undefined && { startedAtMs }),
-  }))
+    estimateMs: estimateMs ?? null,
+    ...(startedAtMs === undefined
+      ? { startsInMs: startsInMs ?? null }
+      : { startedAtMs, remainingMs: remainingMs ?? null }),
+  }
 }
 
 /** @throws ZodError, SyntaxError */

@@ -27,6 +27,11 @@ export const summarySchema = z.object({
   pausedAtMs: z.number().optional(),
   queued: z.number().describe('How many jobs wait'),
   running: z.number().describe('How many jobs run'),
+  remainingMs: z
+    .number()
+    .nullable()
+    .describe('Until the queue is empty, from learned times; null where that is not known yet'),
+  summary: z.string().describe('10 queued, 1 running, about 3 min 50 s'),
 })
 
 const jobSchema = z.object({
@@ -35,7 +40,10 @@ const jobSchema = z.object({
   number: z.number().describe('The place: the lowest runs first'),
   priority: z.number(),
   createdAtMs: z.number(),
+  estimateMs: z.number().nullable().describe('How long the whole job takes'),
+  startsInMs: z.number().nullable().optional().describe('Of a job that waits'),
   startedAtMs: z.number().optional(),
+  remainingMs: z.number().nullable().optional().describe('Of a job that runs'),
 })
 
 export const queueSchema = summarySchema.extend({ jobs: z.array(jobSchema) })

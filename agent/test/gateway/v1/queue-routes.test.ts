@@ -44,6 +44,25 @@ t.test('a queue is paused, changed and resumed', async (t) => {
   t.strictSame(Object.keys((await ask(agent, 'GET', '/history')).body), [a, b])
 })
 
+t.test('times are told once jobs like these have run', async (t) => {
+  const { agent, ids } = await queueOfThree(t)
+  const before = (await ask(agent, 'GET', '/v1/queue')).body
+  t.match(before, { remainingMs: null, summary: 'paused, 3 queued, 0 running, no estimate yet' })
+  t.match(before.jobs, [{ estimateMs: null, startsInMs: null }])
+  await ask(agent, 'POST', '/v1/queue/resume')
+  await finished(agent, ids[2]!)
+  await ask(agent, 'POST', '/v1/queue/pause')
+  const prompt = {
+    1: { class_type: 'TN_Int', inputs: { value: 4 } },
+    2: { class_type: 'TN_Out', inputs: { x: ['1', 0] } },
+  }
+  await ask(agent, 'POST', '/prompt', { prompt })
+  const { body } = await ask(agent, 'GET', '/v1/queue')
+  // Every node of the test executor says that it took 1 ms.
+  t.match(body, { remainingMs: 2, summary: 'paused, 1 queued, 0 running, about 1.0 s' })
+  t.match(body.jobs, [{ estimateMs: 2, startsInMs: null }], 'paused: it does not begin')
+})
+
 t.test('all that wait are cancelled', async (t) => {
   const { agent, ids } = await queueOfThree(t)
   const { body } = await ask(agent, 'POST', '/v1/queue/clear')

@@ -1,0 +1,59 @@
+/**
+ * How long nodes take, learned from those that ran: for each peer, node class and model a few
+ * recent samples. Plain data; where it is kept is the store's business, and who asks, anybody's.
+ */
+
+/** What a time depends on. The peer is part of it: another machine has other times. */
+export interface TimedKind {
+  readonly peerId: string
+  readonly classType: string
+  /** File name of the model that the node uses; '' for none. */
+  readonly model: string
+}
+
+export interface TimeSample {
+  /** How much was to do, in the units of node-work.ts. */
+  readonly work: number
+  readonly elapsedMs: number
+}
+
+export interface TimeObservation extends TimedKind, TimeSample {}
+
+/** Samples by `timeKey`, the oldest first. */
+export type LearnedTimes = ReadonlyMap<string, readonly TimeSample[]>
+
+/** Enough for a median that one cold start does not move; few enough to follow a new driver. */
+const MAX_SAMPLES = 12
+
+export function timeKey({ peerId, classType, model }: TimedKind): string {
+  return JSON.stringify([peerId, classType, model])
+}
+
+/** The samples of a kind after another one. */
+export function learnSample(
+  samples: readonly TimeSample[],
+  { work, elapsedMs }: TimeSample,
+): TimeSample[] {
+  return [...samples, { work, elapsedMs }].slice(-MAX_SAMPLES)
+}
+
+/**
+ * How long a node of this kind will take: the median of the times for just as much work, or
+ * else of the speeds. Undefined where that peer never ran such a node.
+ */
+export function estimateNodeMs(
+  times: LearnedTimes,
+  node: TimedKind & { readonly work: number },
+): number | undefined {
+  const samples = times.get(timeKey(node)) ?? []
+  const same = samples.filter(({ work }) => work === node.work)
+  if (same.length > 0) return median(same.map(({ elapsedMs }) => elapsedMs))
+  if (samples.length === 0) return undefined
+  return node.work * median(samples.map(({ work, elapsedMs }) => elapsedMs / work))
+}
+
+function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b)
+  const middle = sorted.length >> 1
+  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2
+}
