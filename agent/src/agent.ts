@@ -164,7 +164,7 @@ async function startParts(
   const queueTimes = createQueueTimes({
     runner: jobs,
     times,
-    peerIds: () => [LOCAL_PEER_ID],
+    peerIds: () => [peerId],
     now: Date.now,
     warn: log.warn,
   })

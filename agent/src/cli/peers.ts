@@ -6,9 +6,9 @@ import {
   type Rotated,
   rotatedSchema,
 } from '@comfymesh/protocol/mesh'
+import { byteSize } from '../base/duration.ts'
 import { type Arguments, isGiven, settingFlags, UsageError } from './arguments.ts'
 import type { Command } from './command.ts'
-import { byteSize } from './duration.ts'
 import { agentSettings } from './invite.ts'
 import { askMesh, neededAgent } from './mesh-access.ts'
 import { loadSettings } from './settings.ts'
