@@ -44,6 +44,8 @@ export interface AgentSettings {
    * Undefined: a token of the data folder, as soon as others than this machine can reach the agent.
    */
   readonly token?: string | false
+  /** The largest request body; ComfyUI's 100 MB by default. */
+  readonly maxUploadBytes?: number
   /** Names by which others know this machine, such as that of a proxy in front; lower case. */
   readonly allowedHosts?: readonly string[]
   /** Pages that may use the agent besides its own, such as `http://localhost:5173`. */
@@ -89,6 +91,9 @@ export interface AgentParts {
 
 /** The id of an agent without a mesh. */
 const ALONE = 'local'
+
+/** ComfyUI's default. */
+const MAX_UPLOAD_BYTES = 100 * 2 ** 20
 
 type Stop = () => Promise<void> | void
 
@@ -180,6 +185,7 @@ async function startParts(
       port: settings.port,
       identity: { name, version },
       ...(frontend !== undefined && { frontend }),
+      maxUploadBytes: settings.maxUploadBytes ?? MAX_UPLOAD_BYTES,
       guards: { rules, ...(token !== undefined && { token }) },
     },
     {

@@ -54,6 +54,16 @@ const memorySize = z
     return Math.round(Number.parseFloat(text) * UNIT_BYTES[unit]!)
   })
 
+/** As ComfyUI's flag of this name, a number alone counts megabytes. */
+const uploadSize = z
+  .string()
+  .transform((text) => (/^\d+(\.\d+)?$/.test(text) ? `${text}MB` : text))
+  .pipe(memorySize)
+  .refine(
+    (bytes) => bytes >= 2 ** 20 && bytes <= 2 ** 30,
+    'should be from 1MB to 1GB, for what is uploaded is held in memory',
+  )
+
 const path = z.string().min(1, 'should be a path')
 
 /** The value of `token` that lets everybody in; long enough that nobody writes it by accident. */
@@ -179,6 +189,15 @@ export const settingRows = {
     example: '~/Pictures/comfymesh',
     isPath: true,
     schema: path,
+  },
+  maxUploadSize: {
+    flag: 'max-upload-size',
+    environment: 'COMFYMESH_MAX_UPLOAD_SIZE',
+    placeholder: '<size>',
+    description: 'The largest file or prompt that clients may send, such as 200MB',
+    defaults: '100MB',
+    example: '100MB',
+    schema: uploadSize,
   },
   frontend: {
     flag: 'frontend',

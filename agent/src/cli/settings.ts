@@ -70,6 +70,7 @@ function complete(given: GivenSettings, dataDir: string): AgentSettings {
     ...foldersFor(given, dataDir),
     ...(given.frontend !== undefined && { frontend: given.frontend }),
     ...(given.token !== undefined && { token: given.token }),
+    ...(given.maxUploadSize !== undefined && { maxUploadBytes: given.maxUploadSize }),
     ...(given.allowHost !== undefined && { allowedHosts: given.allowHost }),
     ...(given.allowOrigin !== undefined && { allowedOrigins: given.allowOrigin }),
     ...(given.threads !== undefined && { threads: given.threads }),

@@ -9,17 +9,20 @@ import type { QueueTimes } from '../execution/queue-times.ts'
 import type { Mesh } from '../mesh/mesh.ts'
 import type { ModelFolders } from '../models/folders.ts'
 import type { Log } from '../telemetry/log.ts'
+import { installBodies } from './bodies.ts'
 import { cacheControl } from './cache-control.ts'
 import { comfyuiRoutes } from './comfyui/routes.ts'
 import { createSockets } from './comfyui/sockets.ts'
-import { MAX_UPLOAD_BYTES } from './comfyui/system-routes.ts'
+import { comfyuiFeatures } from './comfyui/system-routes.ts'
 import type { UserFiles } from './comfyui/user-files.ts'
+import { connectionLimits, limitConnections } from './connections.ts'
 import { installFailures } from './failures.ts'
 import { addRoute, queryOf } from './fastify-routes.ts'
 import { serveFrontend } from './frontend.ts'
 import { FRONTEND_PATH } from './frontend-folder.ts'
 import { type GuardOptions, installGuards } from './guards.ts'
 import { type AgentIdentity, ownRoutes } from './own-routes.ts'
+import { limitMessages, MAX_SOCKET_MESSAGE_BYTES, MAX_SOCKETS } from './socket-limits.ts'
 import { jobRoutes } from './v1/job-routes.ts'
 import { meshRoutes } from './v1/mesh-routes.ts'
 import { queueRoutes } from './v1/queue-routes.ts'
@@ -31,6 +34,8 @@ export interface GatewayOptions {
   readonly identity: AgentIdentity
   /** The folder of an official ComfyUI frontend, to be served at `/comfy/`. */
   readonly frontend?: string
+  /** Of the largest request body. */
+  readonly maxUploadBytes: number
   /** Who may use it. */
   readonly guards: GuardOptions
 }
@@ -58,23 +63,28 @@ const MAX_PARAMETER_LENGTH = 4096
 /** Long enough for the largest upload over a slow network, and not for ever. */
 const REQUEST_TIMEOUT_MS = 5 * 60 * 1000
 
-/** All that a client ever says is which features it has. */
-const MAX_SOCKET_MESSAGE_BYTES = 1024 * 1024
+/** A client that has not even said what it wants by then never will. */
+const HEADERS_TIMEOUT_MS = 15_000
+
+/** WebSocket's code for a server that is too busy. */
+const TRY_AGAIN_LATER = 1013
 
 export function createGateway(options: GatewayOptions, modules: GatewayModules): Gateway {
   const server = fastify({
-    bodyLimit: MAX_UPLOAD_BYTES,
     routerOptions: { maxParamLength: MAX_PARAMETER_LENGTH },
     forceCloseConnections: true,
     requestTimeout: REQUEST_TIMEOUT_MS,
+    http: { headersTimeout: HEADERS_TIMEOUT_MS, connectionsCheckingInterval: 5000 },
   })
-  const sockets = createSockets(modules)
+  const features = comfyuiFeatures(options.maxUploadBytes)
+  const sockets = createSockets({ ...modules, features })
   const startedAtMs = performance.now()
   let url = ''
 
   installGuards(server, options.guards)
   installFailures(server, modules.log.warn)
-  readAnyBody(server)
+  installBodies(server, { maxBytes: options.maxUploadBytes })
+  limitConnections(server.server, connectionLimits)
   sayHowLongToKeep(server)
   endFailedUpgrades(server)
   server.register(websocket, { options: { maxPayload: MAX_SOCKET_MESSAGE_BYTES } })
@@ -85,6 +95,9 @@ export function createGateway(options: GatewayOptions, modules: GatewayModules):
   server.register(async (scope) => {
     for (const prefix of prefixes) {
       scope.get(`${prefix}/ws`, { websocket: true }, (socket, request) => {
+        if (scope.websocketServer.clients.size > MAX_SOCKETS)
+          return socket.close(TRY_AGAIN_LATER, 'Too many clients')
+        limitMessages(socket)
         sockets.attach(socket, queryOf(request).get('clientId') ?? undefined)
       })
     }
@@ -97,7 +110,7 @@ export function createGateway(options: GatewayOptions, modules: GatewayModules):
     })
     const v1 = [...jobRoutes(modules), ...queueRoutes(modules), ...meshRoutes(modules)]
     for (const route of [...own, ...v1]) addRoute(scope, route, '')
-    for (const route of comfyuiRoutes({ ...modules, sockets })) {
+    for (const route of comfyuiRoutes({ ...modules, sockets, features })) {
       for (const prefix of route.onlyAtRoot ? places : prefixes) addRoute(scope, route, prefix)
     }
   })
@@ -112,20 +125,6 @@ export function createGateway(options: GatewayOptions, modules: GatewayModules):
       await server.close()
     },
   }
-}
-
-/** Any content type is read: clients send JSON as text, as a form, or with no type. */
-function readAnyBody(server: FastifyInstance): void {
-  server.removeAllContentTypeParsers()
-  server.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => {
-    done(null, body)
-  })
-  server.addHook('onRequest', async ({ headers }) => {
-    // fastify refuses what is no media type; only a form has one that matters.
-    const type = headers['content-type']
-    if (type !== undefined && !/^multipart\/form-data\b/i.test(type))
-      headers['content-type'] = 'application/octet-stream'
-  })
 }
 
 /** Says how long an answer may be kept, where its route does not. */

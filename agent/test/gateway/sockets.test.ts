@@ -6,6 +6,7 @@ import t from 'tap'
 import type { JobRunner } from '../../src/execution/job-runner.ts'
 import type { JobUpdate } from '../../src/execution/live-job.ts'
 import { type ClientSocket, createSockets } from '../../src/gateway/comfyui/sockets.ts'
+import { comfyuiFeatures } from '../../src/gateway/comfyui/system-routes.ts'
 
 /** A connection whose other end is this test; what it was sent is a line each. */
 class FakeSocket extends EventEmitter implements ClientSocket {
@@ -83,7 +84,7 @@ function createFakeRunner() {
 
 function setUp() {
   const fake = createFakeRunner()
-  const sockets = createSockets({ runner: fake.runner })
+  const sockets = createSockets({ runner: fake.runner, features: comfyuiFeatures(1) })
   const connect = (clientId?: string) => {
     const socket = new FakeSocket()
     sockets.attach(socket, clientId)

@@ -13,7 +13,7 @@ import { packRoutes } from './pack-routes.ts'
 import { queueRoutes } from './queue-routes.ts'
 import { settingsRoutes } from './settings-routes.ts'
 import type { Sockets } from './sockets.ts'
-import { systemRoutes } from './system-routes.ts'
+import { type ComfyuiFeatures, systemRoutes } from './system-routes.ts'
 import { uploadRoutes } from './upload-routes.ts'
 import type { UserFiles } from './user-files.ts'
 import { userRoutes } from './user-routes.ts'
@@ -25,6 +25,7 @@ export interface ComfyuiModules {
   readonly userFiles: UserFiles
   readonly log: Log
   readonly sockets: Pick<Sockets, 'tell'>
+  readonly features: ComfyuiFeatures
 }
 
 export function comfyuiRoutes(modules: ComfyuiModules): Route[] {

@@ -9,7 +9,7 @@ import { type JsonObject, type JsonValue, parseJson, stringifyJson } from '@comf
 import type { JobRunner } from '../../execution/job-runner.ts'
 import { type ClientStream, follow, idleStream } from './client-stream.ts'
 import { type Message, statusMessage } from './messages.ts'
-import { features } from './system-routes.ts'
+import type { ComfyuiFeatures } from './system-routes.ts'
 
 /** What is used of a WebSocket of the `ws` package. */
 export interface ClientSocket {
@@ -51,8 +51,14 @@ const MAX_BUFFERED_BYTES = 64 * 1024 * 1024
 /** How long a client that does not answer, because it sleeps or hangs, holds up our end. */
 const CLOSE_TIMEOUT_MS = 1000
 
-export function createSockets(modules: { readonly runner: JobRunner }): Sockets {
-  const { runner } = modules
+export interface SocketModules {
+  readonly runner: JobRunner
+  /** What a client that says what it knows hears of this server. */
+  readonly features: ComfyuiFeatures
+}
+
+export function createSockets(modules: SocketModules): Sockets {
+  const { runner, features } = modules
   /** By client id; as in ComfyUI a client that connects anew takes its own place. */
   const connections = new Map<string, Connection>()
   /** All that are open, those included whose place was taken. */

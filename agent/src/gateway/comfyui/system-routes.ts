@@ -6,20 +6,26 @@ import { json, type Route } from '../route.ts'
 /** The ComfyUI whose behaviour is reproduced; clients look for features by it. */
 const COMFYUI_VERSION = '0.33.0'
 
-/** The largest request body, as ComfyUI's default. */
-export const MAX_UPLOAD_BYTES = 100 * 1024 * 1024
+export type ComfyuiFeatures = ReturnType<typeof comfyuiFeatures>
 
 /** What clients may count on; the same as the WebSocket's `feature_flags`. */
-export const features = {
-  supports_preview_metadata: true,
-  supports_model_type_tags: false,
-  max_upload_size: MAX_UPLOAD_BYTES,
-  extension: { manager: { supports_v4: false } },
-  node_replacements: false,
-  assets: false,
+export function comfyuiFeatures(maxUploadBytes: number) {
+  return {
+    supports_preview_metadata: true,
+    supports_model_type_tags: false,
+    max_upload_size: maxUploadBytes,
+    extension: { manager: { supports_v4: false } },
+    node_replacements: false,
+    assets: false,
+  }
 }
 
-export function systemRoutes({ runner }: { readonly runner: JobRunner }): Route[] {
+interface SystemModules {
+  readonly runner: JobRunner
+  readonly features: ComfyuiFeatures
+}
+
+export function systemRoutes({ runner, features }: SystemModules): Route[] {
   return [
     { method: 'GET', path: '/features', handle: () => json(features) },
     { method: 'GET', path: '/system_stats', handle: () => json(systemStats()) },
