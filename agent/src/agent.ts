@@ -23,7 +23,7 @@ import { createGateway } from './gateway/server.ts'
 import type { MeshOptions } from './mesh/mesh.ts'
 import { type FolderSettings, ModelFolders } from './models/folders.ts'
 import { openAccessToken } from './store/access-token.ts'
-import { openDatabase } from './store/database.ts'
+import { openDatabase, ownerOf } from './store/database.ts'
 import { openJobStore } from './store/jobs.ts'
 import { openLearnedTimes } from './store/learned-times.ts'
 import { openQueueState } from './store/queue-state.ts'
@@ -136,7 +136,7 @@ async function startParts(
   const userFiles = createUserFiles({ folder: settings.userDir })
   for (const folder of [folders.input, folders.output, folders.temp, userFiles.root])
     provide(folder)
-  const pictures = createPictureFiles({}, { folders })
+  const pictures = createPictureFiles({ owner: await ownerOf(database) }, { folders })
   await pictures.prepare()
   onStop(() => pictures.clearTemp())
 

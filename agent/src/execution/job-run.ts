@@ -68,17 +68,32 @@ async function runOnce(job: LiveJob, signal: AbortSignal, modules: JobRunModules
   const signatures = signaturesOf(graph, order, fingerprints)
   modules.results.keepOnly(signatures.values())
   const known = await modules.results.recall(outputs, signatures)
+  for (const [id, output] of await madeBefore(job, modules)) known.set(id, output)
   const wanted = outputs.filter((id) => !known.has(id))
   const plan = planJob({ graph, outputs: wanted, signatures, peers })
   await job.record({ type: 'planned', plan })
   const planned = new Set(plan.stages.flatMap(({ nodes }) => nodes.map(({ id }) => id)))
   const cachedIds = order.filter((id) => !planned.has(id))
-  const cached = { nodeIds: cachedIds, outputs: Object.fromEntries(known) }
+  const cached = {
+    nodeIds: cachedIds,
+    outputs: Object.fromEntries([...known].filter(([id]) => !planned.has(id))),
+  }
   if (plan.stages.length === 0) await announceCached(job, cached)
   for (const stage of plan.stages) {
     const placement = plan.placements.find(({ stageId }) => stageId === stage.id)!
     await runStage({ job, stage, placement, cached, signal }, modules)
   }
+}
+
+/** The outputs that an earlier attempt of this job has made, or one before a restart. */
+async function madeBefore(
+  job: LiveJob,
+  { pictures }: Pick<JobRunModules, 'pictures'>,
+): Promise<[NodeId, JsonObject][]> {
+  const made: [NodeId, JsonObject][] = []
+  for (const [id, output] of Object.entries(job.state.outputs))
+    if (await pictures.exist(output)) made.push([id, output])
+  return made
 }
 
 interface StageRun {

@@ -2,32 +2,41 @@
  * Pictures that nodes hand out become files of this machine, named as ComfyUI
  * names them, with the prompt and the workflow inside.
  */
-import { randomInt } from 'node:crypto'
-import { mkdir, readdir, rm, stat } from 'node:fs/promises'
+import { createHash, randomInt, randomUUID } from 'node:crypto'
+import { mkdir, readdir, readFile, rm, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { MeshError } from '@comfymesh/protocol/errors'
-import type { JobRequest } from '@comfymesh/protocol/job'
+import type { FileReference, JobRequest, NamedPicture } from '@comfymesh/protocol/job'
 import type { JsonObject, JsonValue } from '@comfymesh/protocol/json'
 import { insertPngText } from '../base/png-text.ts'
 import type { SavedPicture } from '../executors/executor.ts'
 import { containedPath, type FolderSettings } from '../models/folders.ts'
 import { fileName, nextCounter, saveTarget } from './file-names.ts'
 import { pythonJson } from './python-json.ts'
-import { removePartialFiles, writeNewFile } from './whole-file.ts'
+import { removePartialFiles, type Writer, writeNewFile } from './whole-file.ts'
 
-/** How ComfyUI tells clients of a file: what GET /view takes. */
-export interface FileReference {
-  readonly filename: string
-  readonly subfolder: string
-  readonly type: 'output' | 'temp'
+/**
+ * Where it stands what is about to be saved. A crash can fall between the moment in which a
+ * file appears and that in which its job knows: the next attempt finds the file by its name.
+ */
+export interface SavingRecord {
+  /** What a former attempt was about to save, by the picture's index. */
+  readonly named: readonly (NamedPicture | undefined)[]
+  /** Told before the file appears. */
+  name(index: number, picture: NamedPicture): Promise<void>
 }
 
 export interface PictureFiles {
   /**
-   * Saves one node's pictures; each file appears whole or not at all, none is overwritten.
+   * Saves one node's pictures; each file appears whole or not at all, none is overwritten,
+   * and one that a former attempt saved is not saved again.
    * @throws MeshError `node_failed` for a prefix that leaves the folder, `storage_failed`.
    */
-  save(pictures: readonly SavedPicture[], request: JobRequest): Promise<FileReference[]>
+  save(
+    pictures: readonly SavedPicture[],
+    request: JobRequest,
+    record: SavingRecord,
+  ): Promise<FileReference[]>
   /** Whether all files that a node's output speaks of are still there. */
   exist(output: JsonObject): Promise<boolean>
   /** Makes the folders, empties the temp folder and removes what a crash left half-written. */
@@ -38,6 +47,8 @@ export interface PictureFiles {
 
 export interface PictureFilesOptions {
   readonly now?: () => Date
+  /** Who saves, the same after a restart: what a crash left half-written is known by it. */
+  readonly owner?: string
 }
 
 type Folders = Pick<FolderSettings, 'output' | 'temp'>
@@ -48,12 +59,19 @@ export function createPictureFiles(
 ): PictureFiles {
   const { folders } = modules
   const now = options.now ?? (() => new Date())
+  const run = randomUUID().slice(0, 8)
+  const writer = options.owner === undefined ? undefined : { owner: options.owner, run }
   return {
-    async save(pictures, request) {
+    async save(pictures, request, record) {
       const suffix = tempSuffix()
       const saved: FileReference[] = []
-      for (const picture of pictures)
-        saved.push(await saveOne(picture, request, suffix, folders, now()))
+      for (const [index, picture] of pictures.entries()) {
+        const before = record.named[index]
+        const isSaved = before !== undefined && (await isUnchanged(before, folders))
+        const name = (named: NamedPicture) => record.name(index, named)
+        const saving = { picture, request, suffix, folders, writer, name }
+        saved.push(isSaved ? before.file : await saveOne(saving, now()))
+      }
       return saved
     },
     async exist(output) {
@@ -66,33 +84,39 @@ export function createPictureFiles(
       await mkdir(folders.output, { recursive: true })
       await clearTemp(folders.temp)
       // Not waited for: an output folder may hold a hundred thousand pictures.
-      void removePartialFiles(folders.output).catch(() => {})
+      void removePartialFiles(folders.output, writer).catch(() => {})
     },
     clearTemp: () => clearTemp(folders.temp),
   }
 }
 
-async function saveOne(
-  picture: SavedPicture,
-  request: JobRequest,
-  suffix: string,
-  folders: Folders,
-  now: Date,
-): Promise<FileReference> {
+interface Saving {
+  readonly picture: SavedPicture
+  readonly request: JobRequest
+  readonly suffix: string
+  readonly folders: Folders
+  readonly writer: Writer | undefined
+  readonly name: (named: NamedPicture) => Promise<void>
+}
+
+async function saveOne(saving: Saving, now: Date): Promise<FileReference> {
+  const { picture, request, suffix, folders } = saving
   const type = picture.folder
   const filenamePrefix = type === 'temp' ? picture.filenamePrefix + suffix : picture.filenamePrefix
   const target = saveTarget({ ...picture, filenamePrefix }, folders[type], now)
   const folder = join(folders[type], target.subfolder)
   const isPng = picture.mediaType === 'image/png'
   const bytes = isPng ? insertPngText(picture.bytes, pngTexts(request)) : picture.bytes
+  const sha256 = hashOf(bytes)
   try {
     await mkdir(folder, { recursive: true })
     const ignoreCase = process.platform === 'win32'
     let counter = nextCounter(await readdir(folder), target.basename, ignoreCase)
     for (;;) {
       const filename = fileName(target, picture.batchIndex, counter, isPng ? 'png' : 'jpg')
-      if (await writeNewFile(join(folder, filename), bytes))
-        return { filename, subfolder: target.subfolder, type }
+      const file = { filename, subfolder: target.subfolder, type }
+      await saving.name({ file, sha256 })
+      if (await writeNewFile(join(folder, filename), bytes, saving.writer)) return file
       // Taken meanwhile, or by a name whose counter does not show (%batch_num%).
       counter += 1
     }
@@ -125,8 +149,26 @@ function isFileReference(value: unknown): value is FileReference {
   return typeof value === 'object' && value !== null && 'filename' in value && 'type' in value
 }
 
-async function isThere({ filename, subfolder, type }: FileReference, folders: Folders) {
-  const path = containedPath(folders[type], subfolder ? `${subfolder}/${filename}` : filename)
+/** Whether the file that was about to be saved lies there, and no other under its name. */
+async function isUnchanged({ file, sha256 }: NamedPicture, folders: Folders): Promise<boolean> {
+  const path = pathOf(file, folders)
+  if (path === undefined) return false
+  return readFile(path).then(
+    (bytes) => hashOf(bytes) === sha256,
+    () => false,
+  )
+}
+
+function hashOf(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex')
+}
+
+function pathOf({ filename, subfolder, type }: FileReference, folders: Folders) {
+  return containedPath(folders[type], subfolder ? `${subfolder}/${filename}` : filename)
+}
+
+async function isThere(file: FileReference, folders: Folders): Promise<boolean> {
+  const path = pathOf(file, folders)
   if (path === undefined) return false
   return stat(path).then(
     (found) => found.isFile(),

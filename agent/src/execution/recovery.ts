@@ -4,7 +4,7 @@ import type { JobStore } from '../store/jobs.ts'
 
 /**
  * The unfinished jobs of the store, all of them queued. One that ran when the agent
- * stopped begins anew; what its output nodes had saved already is not saved twice.
+ * stopped begins anew; what its output nodes had made already is not made twice.
  */
 export async function recoverJobs(
   store: Pick<JobStore, 'unfinished' | 'append'>,

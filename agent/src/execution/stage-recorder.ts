@@ -28,7 +28,7 @@ export interface StageRecorderOptions {
 
 export interface StageRecorderModules {
   readonly pictures: Pick<PictureFiles, 'save' | 'exist'>
-  readonly results: Pick<KnownResults, 'remember'>
+  readonly results: Pick<KnownResults, 'recall' | 'remember'>
   readonly now: () => number
 }
 
@@ -90,20 +90,28 @@ export function createStageRecorder(
   /** What the node shows, its pictures saved, known from now on. */
   async function outputOf(event: Finished): Promise<JsonObject | undefined> {
     if (event.pictures === undefined && event.ui === undefined) return undefined
-    const output = await savedOutput(event)
     const signature = options.stage.nodes.find(({ id }) => id === event.nodeId)?.signature
+    const output = await savedOutput(event, signature)
     if (signature !== undefined) modules.results.remember(signature, output)
     return output
   }
 
-  /** An earlier attempt may have saved the pictures already. */
-  async function savedOutput(event: Finished): Promise<JsonObject> {
-    if (event.pictures === undefined) return { ...event.ui }
-    const { outputs } = job.state
+  /** An earlier attempt, or a node just like this one, may have saved the pictures already. */
+  async function savedOutput(event: Finished, signature: string | undefined): Promise<JsonObject> {
+    const { nodeId, pictures } = event
+    if (pictures === undefined) return { ...event.ui }
+    const { outputs, named, request } = job.state
     // A node may well be called `constructor`.
-    const before = Object.hasOwn(outputs, event.nodeId) ? outputs[event.nodeId] : undefined
+    const before = Object.hasOwn(outputs, nodeId) ? outputs[nodeId] : undefined
     if (before !== undefined && (await modules.pictures.exist(before))) return before
-    const images = await modules.pictures.save(event.pictures, job.state.request)
+    if (event.cached && signature !== undefined) {
+      const known = await modules.results.recall([nodeId], new Map([[nodeId, signature]]))
+      if (known.has(nodeId)) return known.get(nodeId)!
+    }
+    const images = await modules.pictures.save(pictures, request, {
+      named: Object.hasOwn(named, nodeId) ? named[nodeId]! : [],
+      name: (index, picture) => job.record({ type: 'picture-named', nodeId, index, ...picture }),
+    })
     return { ...event.ui, images: images.map((image) => ({ ...image })) }
   }
 

@@ -3,8 +3,16 @@ import { randomUUID } from 'node:crypto'
 import { link, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 
-/** Half-written files are called so. */
-const PARTIAL = /^\.comfymesh-[0-9a-f-]{36}\.part$/
+/** Who writes a file, so that what a crash leaves half-written is known by its name. */
+export interface Writer {
+  /** The same for all runs of an agent, and of no other agent. */
+  readonly owner: string
+  /** Another one each time the agent runs. */
+  readonly run: string
+}
+
+/** Half-written files are called so, those of a writer with its owner and run in front. */
+const PARTIAL = /^\.comfymesh-(?:(\w+)\.(\w+)\.)?[0-9a-f-]{36}\.part$/
 
 /** No file takes so long to write: another agent may be writing to the same folder now. */
 const ABANDONED_AFTER_MS = 60 * 60 * 1000
@@ -15,10 +23,14 @@ const ABANDONED_AFTER_MS = 60 * 60 * 1000
  * synced under another one in the same folder first.
  * @returns false when `path` was taken.
  */
-export async function writeNewFile(path: string, bytes: Uint8Array): Promise<boolean> {
+export async function writeNewFile(
+  path: string,
+  bytes: Uint8Array,
+  writer?: Writer,
+): Promise<boolean> {
   // Asked first: who looks for a free name among hundreds need not write the bytes for each.
   if (await exists(path)) return false
-  const partial = await writePartial(path, bytes)
+  const partial = await writePartial(path, bytes, writer)
   try {
     return await publishNew(partial, path)
   } finally {
@@ -48,21 +60,32 @@ export function isPartialFile(name: string): boolean {
   return PARTIAL.test(name)
 }
 
-/** Removes what crashes left half-written anywhere below a folder, an hour ago or longer. */
-export async function removePartialFiles(folder: string): Promise<void> {
+/**
+ * Removes what crashes left half-written anywhere below a folder: an hour ago or longer, and
+ * whatever a former run of this writer's owner left.
+ */
+export async function removePartialFiles(folder: string, writer?: Writer): Promise<void> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => [])
   for (const entry of entries) {
-    if (!entry.isFile() || !isPartialFile(entry.name)) continue
+    const partial = entry.isFile() ? PARTIAL.exec(entry.name) : null
+    if (partial === null) continue
     const path = join(entry.parentPath, entry.name)
-    const { mtimeMs } = await stat(path)
-    if (mtimeMs < Date.now() - ABANDONED_AFTER_MS) await rm(path, { force: true })
+    const [, owner, run] = partial
+    const isOurs = owner !== undefined && owner === writer?.owner && run !== writer.run
+    if (isOurs || (await isAbandoned(path))) await rm(path, { force: true })
   }
 }
 
-async function writePartial(path: string, bytes: Uint8Array): Promise<string> {
+async function isAbandoned(path: string): Promise<boolean> {
+  const { mtimeMs } = await stat(path)
+  return mtimeMs < Date.now() - ABANDONED_AFTER_MS
+}
+
+async function writePartial(path: string, bytes: Uint8Array, writer?: Writer): Promise<string> {
   const folder = dirname(path)
   await mkdir(folder, { recursive: true })
-  const partial = join(folder, `.comfymesh-${randomUUID()}.part`)
+  const whose = writer === undefined ? '' : `${writer.owner}.${writer.run}.`
+  const partial = join(folder, `.comfymesh-${whose}${randomUUID()}.part`)
   const file = await open(partial, 'wx')
   try {
     await file.writeFile(bytes)

@@ -2,6 +2,7 @@
  * The agent's database: one level store in the data folder, its schema version
  * checked before anything reads it. What the records mean is for the files beside this one.
  */
+import { randomUUID } from 'node:crypto'
 import { open, readdir, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { MeshError } from '@comfymesh/protocol/errors'
@@ -142,4 +143,17 @@ function openingFailed(dataDir: string, cause: unknown): MeshError {
     ? `Another comfymesh agent is using the data folder ${dataDir}. Stop it, or start this one with another --data-dir.`
     : `The database in ${dataDir} cannot be opened: ${(inner as Error).message}. Check that the disk is there, not full and writable.`
   return new MeshError('storage_failed', message, { cause })
+}
+
+const OWNER_KEY = 'owner'
+
+/** Who owns this database: a random word, made once, that no other data folder has. */
+export async function ownerOf(database: Database): Promise<string> {
+  const known = await database.get(OWNER_KEY)
+  if (known !== undefined) return known
+  const owner = randomUUID().slice(0, 8)
+  await database.write([{ type: 'put', key: OWNER_KEY, value: owner }], {
+    what: 'The name of the data folder',
+  })
+  return owner
 }

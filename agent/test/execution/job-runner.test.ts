@@ -181,6 +181,47 @@ t.test('results are known by signature while the latest prompt contains them', a
   t.strictSame((await run(file)).cached?.nodeIds, [], 'the file changed')
 })
 
+t.test('two nodes of a prompt that are the same save once', async (t) => {
+  const { jobs, dataDir } = await startTestAgent(t, createFakeExecutor({ cache: true }))
+  const state = await ended(jobs, await submit(jobs, { 1: int(1), 2: save('1'), 3: save('1') }))
+  t.strictSame(readdirSync(join(dataDir, 'output')), ['p_00001_.png'])
+  t.strictSame(state.outputs[3], state.outputs[2])
+})
+
+t.test('what a job had made before a restart is not made again', async (t) => {
+  const dataDir = t.testdir()
+  const slow = {
+    class_type: 'TN_Steps',
+    inputs: { x: ['1', 0], steps: 1000, ms: 10, preview: false },
+  }
+  const first = await startTestAgent(t, createFakeExecutor(), dataDir)
+  const saved = new Promise((resolve) => {
+    first.jobs.subscribe(({ event }) => {
+      if (event.type === 'node-finished' && event.nodeId === '2') resolve(undefined)
+    })
+  })
+  const id = await submit(first.jobs, { 1: int(1), 2: save('1'), 3: slow, 4: out('3') })
+  await saved
+  await first.stop()
+  const executor = createFakeExecutor()
+  executor.gate = gate().promise
+  const second = await startTestAgent(t, executor, dataDir)
+  const planned = new Promise<JobState>((resolve) => {
+    second.jobs.subscribe(({ event, state }) => {
+      if (event.type === 'planned') resolve(state)
+    })
+  })
+  const running = second.jobs.running()[0]
+  const { plan } = running?.plan === undefined ? await planned : running
+  t.strictSame(
+    plan?.stages[0]?.nodes.map((node) => node.id),
+    ['1', '3', '4'],
+  )
+  second.jobs.interrupt(id)
+  const state = await ended(second.jobs, id)
+  t.match(state.outputs[2], { images: [{ filename: 'p_00001_.png' }] })
+})
+
 t.test('a stopped agent leaves its job for the next start', async (t) => {
   const dataDir = t.testdir()
   const executor = createFakeExecutor()

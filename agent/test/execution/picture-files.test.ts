@@ -3,13 +3,15 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  rmSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
+import type { NamedPicture } from '@comfymesh/protocol/job'
 import t, { type Test } from 'tap'
 import { readPngText } from '../../src/base/png-text.ts'
-import { createPictureFiles } from '../../src/execution/picture-files.ts'
+import { createPictureFiles, type SavingRecord } from '../../src/execution/picture-files.ts'
 import { pythonJson } from '../../src/execution/python-json.ts'
 import { removePartialFiles, replaceFile, writeNewFile } from '../../src/execution/whole-file.ts'
 import type { SavedPicture } from '../../src/executors/executor.ts'
@@ -34,6 +36,9 @@ const picture = (more: Partial<SavedPicture> = {}): SavedPicture => ({
   ...more,
 })
 
+/** For pictures of jobs that never crashed. */
+const unrecorded: SavingRecord = { named: [], name: async () => {} }
+
 function setUp(t: Test) {
   const root = t.testdir()
   const folders = { output: join(root, 'output'), temp: join(root, 'temp') }
@@ -44,7 +49,7 @@ t.test('pictures are saved with their prompt, beside those that are there', asyn
   const { files, output } = setUp(t)
   mkdirSync(output)
   writeFileSync(join(output, 'ComfyUI_00041_.png'), 'mine')
-  const saved = await files.save([picture(), picture({ batchIndex: 1 })], request)
+  const saved = await files.save([picture(), picture({ batchIndex: 1 })], request, unrecorded)
   t.strictSame(
     saved.map(({ filename }) => filename),
     ['ComfyUI_00042_.png', 'ComfyUI_00043_.png'],
@@ -61,7 +66,7 @@ t.test('pictures are saved with their prompt, beside those that are there', asyn
 t.test('a name that hides its counter overwrites nothing', async (t) => {
   const { files, output } = setUp(t)
   const two = [0, 1].map((batchIndex) => picture({ filenamePrefix: 'b%batch_num%', batchIndex }))
-  for (let round = 0; round < 2; round++) await files.save(two, request)
+  for (let round = 0; round < 2; round++) await files.save(two, request, unrecorded)
   t.strictSame(readdirSync(output).sort(), [
     'b0_00001_.png',
     'b0_00002_.png',
@@ -72,13 +77,13 @@ t.test('a name that hides its counter overwrites nothing', async (t) => {
 
 t.test('many at once, each under its own name', async (t) => {
   const { files, output } = setUp(t)
-  await Promise.all(Array.from({ length: 20 }, () => files.save([picture()], request)))
+  await Promise.all(Array.from({ length: 20 }, () => files.save([picture()], request, unrecorded)))
   t.equal(readdirSync(output).length, 20)
 })
 
 t.test('previews go to the temp folder, which is emptied', async (t) => {
   const { files, temp } = setUp(t)
-  const [saved] = await files.save([picture({ folder: 'temp' })], request)
+  const [saved] = await files.save([picture({ folder: 'temp' })], request, unrecorded)
   t.match(saved!.filename, /^ComfyUI_temp_[a-z]{5}_00001_\.png$/)
   t.equal(saved!.type, 'temp')
   const output = { images: [{ ...saved! }] }
@@ -98,14 +103,36 @@ t.test('only a folder called temp is ever emptied', async (t) => {
 
 t.test('a prefix that leaves the folder, and a folder that cannot be written', async (t) => {
   const { files, output } = setUp(t)
-  await t.rejects(files.save([picture({ filenamePrefix: '../x' })], request), {
+  await t.rejects(files.save([picture({ filenamePrefix: '../x' })], request, unrecorded), {
     code: 'node_failed',
   })
   writeFileSync(output, 'a file in the way')
-  await t.rejects(files.save([picture()], request), {
+  await t.rejects(files.save([picture()], request, unrecorded), {
     code: 'storage_failed',
     message: /could not be saved/,
   })
+})
+
+t.test('what a former attempt saved is not saved again', async (t) => {
+  const { files, output } = setUp(t)
+  const told: NamedPicture[] = []
+  const two = [picture(), picture({ batchIndex: 1 })]
+  const name: SavingRecord['name'] = async (index, named) => {
+    const path = join(output, named.file.filename)
+    t.notOk(existsSync(path), 'it is named before it appears')
+    told[index] = named
+  }
+  const saved = await files.save(two, request, { named: [], name })
+  t.strictSame(await files.save(two, request, { named: told, name }), saved)
+  t.strictSame(readdirSync(output), ['ComfyUI_00001_.png', 'ComfyUI_00002_.png'])
+
+  writeFileSync(join(output, 'ComfyUI_00002_.png'), 'of somebody else')
+  const [first, second] = await files.save(two, request, { named: told, name })
+  t.equal(first?.filename, 'ComfyUI_00001_.png')
+  t.equal(second?.filename, 'ComfyUI_00003_.png', 'another file has taken its name')
+  rmSync(join(output, 'ComfyUI_00001_.png'))
+  const [again] = await files.save(two, request, { named: told, name })
+  t.ok(existsSync(join(output, again!.filename)), 'it had not appeared yet')
 })
 
 t.test('files appear whole or not at all', async (t) => {
@@ -127,6 +154,15 @@ t.test('what a crash left half-written is removed, what is being written is not'
   await removePartialFiles(folder)
   t.notOk(existsSync(old))
   t.ok(existsSync(fresh))
+})
+
+t.test('what a former run of the same agent left is removed at once', async (t) => {
+  const uuid = '9e9a6c1e-0000-4000-8000-000000000000'
+  const name = (owner: string, run: string) => `.comfymesh-${owner}.${run}.${uuid}.part`
+  const [ours, now, theirs] = [name('us', 'before'), name('us', 'now'), name('them', 'before')]
+  const folder = t.testdir({ [ours]: '', [now]: '', [theirs]: '' })
+  await removePartialFiles(folder, { owner: 'us', run: 'now' })
+  t.strictSame(readdirSync(folder).toSorted(), [theirs, now].toSorted())
 })
 
 t.test("JSON as Python's json.dumps writes it", async (t) => {
