@@ -19,6 +19,7 @@ import type { BuildOptions, Dialect, NetworkGraph, Port } from './network-graph.
 import { driveRoot } from './weight-files.ts'
 import { addConvolutionBranch, addLinearBranch } from './weight-patches.ts'
 import { openWeights, type Weights } from './weights.ts'
+import { winogradConvolution, winogradTile } from './winograd.ts'
 
 /** A network under construction. */
 export interface Network {
@@ -74,7 +75,7 @@ export function linear({ graph, weights }: Network, x: Value, name: string): Val
 
 /** A convolution; without `padding` as much on all sides as keeps the size at stride 1. */
 export function convolve(
-  { graph, weights }: Network,
+  { graph, weights, dialect }: Network,
   x: Value,
   name: string,
   { stride = 1, padding }: ConvolutionOptions = {},
@@ -86,7 +87,15 @@ export function convolve(
   const [, , height, width] = weight.shape as [number, number, number, number]
   const [above, left] = [height >> 1, width >> 1]
   const options = { stride, padding: padding ?? ([above, left, above, left] as const) }
-  const y = convolution(graph, x, weight, weights.tensor(`${name}.bias`), options)
+  const bias = weights.tensor(`${name}.bias`)
+  const keepsSize = stride === 1 && padding === undefined
+  const tile =
+    dialect.convolution === 'winograd' && keepsSize
+      ? winogradTile(x.shape, weight.shape)
+      : undefined
+  const y = tile
+    ? winogradConvolution(graph, x, weight, bias, tile)
+    : convolution(graph, x, weight, bias, options)
   return branches.reduce(
     (sum, branch) => addConvolutionBranch(graph, sum, x, weight.shape, options, branch),
     y,

@@ -11,6 +11,11 @@ export interface Dialect {
    * 'plain' spells attention out in MatMul and Softmax, sliced so that scores stay small.
    */
   readonly attention: 'fused' | 'plain'
+  /**
+   * 'winograd' multiplies far less where a convolution is large enough, for more memory and
+   * rounding; 'direct' leaves it to the provider.
+   */
+  readonly convolution: 'direct' | 'winograd'
   /** What activations are computed in. Inputs and outputs are float32 either way. */
   readonly compute: 'f32' | 'f16'
 }

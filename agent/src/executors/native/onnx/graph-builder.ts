@@ -32,6 +32,10 @@ const OPERATOR_SETS: { readonly [domain: string]: number } = { '': 20, 'com.micr
 export class GraphBuilder {
   readonly #name: string
   readonly #nodes: OnnxNode[] = []
+  /** Nodes that see no input of the graph: casts of weights, for the most part. */
+  readonly #weightNodes: OnnxNode[] = []
+  /** Names of initializers and of what `#weightNodes` make of them. */
+  readonly #weightNames = new Set<string>()
   readonly #initializers = new Map<string, OnnxInitializer>()
   readonly #constants = new Map<string, Value>()
   readonly #inputs: OnnxPort[] = []
@@ -90,7 +94,10 @@ export class GraphBuilder {
       type,
       shape,
     }))
-    this.#nodes.push({
+    const ofWeights = inputs.every((input) => !input || this.#weightNames.has(input.name))
+    if (ofWeights) for (const { name } of outputs) this.#weightNames.add(name)
+    const nodes = ofWeights ? this.#weightNodes : this.#nodes
+    nodes.push({
       operator,
       domain,
       inputs: inputs.map((input) => input?.name ?? ''),
@@ -109,6 +116,7 @@ export class GraphBuilder {
   ): Value {
     if (!this.#initializers.has(name)) {
       this.#initializers.set(name, { name, type, shape, data })
+      this.#weightNames.add(name)
     }
     return { name, type, shape }
   }
@@ -133,12 +141,17 @@ export class GraphBuilder {
     return value
   }
 
+  /**
+   * onnxruntime orders nodes by walking from the outputs back, nodes with higher numbers first.
+   * With the weights' own nodes numbered lowest, each runs right before the layer that needs it:
+   * else most casts would run before all layers and their results be held at once.
+   */
   encode(): Uint8Array {
     const domains = new Set(['', ...this.#nodes.map(({ domain }) => domain)])
     return encodeModel({
       name: this.#name,
       operatorSets: Object.fromEntries([...domains].map((name) => [name, OPERATOR_SETS[name]!])),
-      nodes: this.#nodes,
+      nodes: [...this.#weightNodes, ...this.#nodes],
       initializers: [...this.#initializers.values()],
       inputs: this.#inputs,
       outputs: this.#outputs,

@@ -28,7 +28,11 @@ export async function openDenoiser(
   limits: BatchLimits,
   { path, loras }: ModelHandle,
 ): Promise<Denoiser> {
-  const network = await openNetwork(modules, path, { loras, halfPrecision: true })
+  const network = await openNetwork(modules, path, {
+    loras,
+    halfPrecision: true,
+    fastConvolution: true,
+  })
   const { checkpoint } = network
   const config = checkpoint.unet
   if (config === undefined) {

@@ -9,7 +9,7 @@ import type { LoraApplication, Tensor } from '../values.ts'
 import type { ModelFiles } from './model-files.ts'
 import { type Feeds, openSession, type Session, type SessionClock } from './open-session.ts'
 import type { Releasable, SessionCache } from './session-cache.ts'
-import type { ProviderReport, SessionSettings } from './settings.ts'
+import type { ProviderName, ProviderReport, SessionSettings } from './settings.ts'
 
 /** What networks are made of; model-sessions.ts puts it together. */
 export interface NetworkModules {
@@ -44,20 +44,28 @@ export interface NetworkOptions {
    * as in ComfyUI; autoencoders are known to overflow in it.
    */
   readonly halfPrecision?: boolean
+  /**
+   * Whether convolutions may take more memory to be faster, where the provider gains by it.
+   * The UNet runs many times on small pictures; the autoencoder's are too large for it.
+   */
+  readonly fastConvolution?: boolean
 }
+
+/** What computes convolutions as they are written; the others have fast kernels of their own. */
+const CONVOLVE_DIRECTLY: ReadonlySet<ProviderName> = new Set(['cpu'])
 
 /** @throws MeshError `not_found`, `malformed_file`, `unsupported_model` */
 export async function openNetwork(
   modules: NetworkModules,
   path: string,
-  { loras: applications = [], halfPrecision = false }: NetworkOptions = {},
+  { loras: applications = [], ...allowed }: NetworkOptions = {},
 ): Promise<Network> {
   const { files, sessions, settings, provider, clock } = modules
   const checkpoint = await files.checkpoint(path)
   const loras = await Promise.all(applications.map(({ path }) => files.lora(path, checkpoint)))
   const strengths = Float32Array.from(applications, ({ strength }) => strength)
   const buildOptions: BuildOptions = {
-    dialect: dialectOf(provider, halfPrecision),
+    dialect: dialectOf(provider, allowed),
     ...(loras.length > 0 && { loras: loras.map(({ content }) => content) }),
   }
   const key = [provider.name, checkpoint.identity, ...loras.map(({ identity }) => identity)]
@@ -78,12 +86,17 @@ export async function openNetwork(
   }
 }
 
-function dialectOf(provider: ProviderReport, allowHalf: boolean): BuildOptions['dialect'] {
-  const half = allowHalf && provider.halfPrecision
+function dialectOf(
+  provider: ProviderReport,
+  { halfPrecision = false, fastConvolution = false }: NetworkOptions,
+): BuildOptions['dialect'] {
+  const half = halfPrecision && provider.halfPrecision
   // The fused operator was tested in the best precision, so it is trusted in no other.
   const fused = provider.fusedAttention && half === provider.halfPrecision
+  const winograd = fastConvolution && CONVOLVE_DIRECTLY.has(provider.name)
   return {
     attention: fused ? 'fused' : 'plain',
+    convolution: winograd ? 'winograd' : 'direct',
     compute: half ? 'f16' : 'f32',
   }
 }

@@ -5,8 +5,8 @@ import type {
   NetworkGraph,
 } from '../../../../src/executors/native/graphs/network-graph.ts'
 
-export const plain: Dialect = { attention: 'plain', compute: 'f32' }
-export const fused: Dialect = { attention: 'fused', compute: 'f32' }
+export const plain: Dialect = { attention: 'plain', convolution: 'direct', compute: 'f32' }
+export const fused: Dialect = { attention: 'fused', convolution: 'winograd', compute: 'f32' }
 
 export async function openGraph(graph: NetworkGraph): Promise<InferenceSession> {
   return InferenceSession.create(graph.model, {
