@@ -33,8 +33,8 @@ export interface HistoryRange {
 export interface JobStore {
   /**
    * Writes events down, all or none; when it returned, a crash of the process cannot undo it.
-   * The end of a job that the disk refuses is known until the process ends, and then the job
-   * runs again.
+   * The end of a job that the disk refuses is known all the same and written with the next
+   * event that it takes; if the process ends before, the job runs again.
    * @throws MeshError `storage_failed`
    */
   append(...records: readonly JobRecord[]): Promise<void>
@@ -113,13 +113,16 @@ export async function openJobStore(database: Database): Promise<JobStore> {
     async append(...records) {
       const ends = records.filter(({ state }) => isFinished(state))
       const old = await Promise.all(records.map(replaced))
+      const late = [...unwritten.values()]
+      const lateWrites = await Promise.all(late.map(log.endOf))
       try {
-        await log.append(records, old.flat())
+        await log.append(records, [...old, ...lateWrites].flat())
       } catch (error) {
         for (const { state } of ends) unwritten.set(state.request.id, state)
         throw error
       }
-      remembered += ends.length
+      const written = late.filter(({ request }) => unwritten.delete(request.id))
+      remembered += ends.length + written.length
       await forgetExcess()
     },
     async history(range = {}) {
@@ -158,7 +161,10 @@ function eventLog(database: Database) {
   function writesOf({ state, event }: JobRecord): Write[] {
     const { id } = state.request
     const length = lengths.get(id) ?? 0
-    if (isFinished(state)) return compacted(state, length)
+    if (isFinished(state)) {
+      const events = Array.from({ length }, (_, index) => eventKey(id, index))
+      return compacted(state, events)
+    }
     return [{ type: 'put', key: eventKey(id, length), value: stringifyJson(event) }]
   }
 
@@ -176,6 +182,11 @@ function eventLog(database: Database) {
       // Counted before the disk answers, so that the next event does not take the same place.
       for (const { state } of records) count(state)
       await database.write(writes, { what, sync })
+    },
+    /** The end of a job that could not be written when it came. */
+    async endOf(state: JobState): Promise<Write[]> {
+      const range = { gt: `event/${state.request.id}/`, lt: `event/${state.request.id}/${END}` }
+      return compacted(state, await database.keys(range).all())
     },
     async unfinished(): Promise<JobState[]> {
       const states = new Map<string, JobState>()
@@ -196,13 +207,11 @@ function eventLog(database: Database) {
   }
 }
 
-/** The end of a job: its state instead of its `length` events, and a place in a list. */
-function compacted(state: JobState, length: number): Write[] {
-  const { id } = state.request
-  const events = Array.from({ length }, (_, index) => eventKey(id, index))
+/** The end of a job: its state instead of its events, and a place in a list. */
+function compacted(state: JobState, eventKeys: readonly string[]): Write[] {
   return [
-    ...events.map((key) => ({ type: 'del', key }) as const),
-    { type: 'put', key: jobKey(id), value: stringifyJson(state) },
+    ...eventKeys.map((key) => ({ type: 'del', key }) as const),
+    { type: 'put', key: jobKey(state.request.id), value: stringifyJson(state) },
     { type: 'put', key: endedKey(state), value: '' },
   ]
 }
