@@ -18,6 +18,8 @@ export type JsonObject = { [key: string]: JsonValue }
 /** A number beyond 2^53 has 16 digits; JSON without such a run needs no second look. */
 const LONG_DIGITS = /\d{16}/
 const NUMBER = /-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g
+const NOT_FINITE = /^(?:NaN|-?Infinity)$/
+const NUMBER_OF_PYTHON = new RegExp(`NaN|-?Infinity|${NUMBER.source}`, 'g')
 const INTEGER = /^-?[1-9]\d*$/
 
 /** As in Python: reading an integer takes time by the square of its length. */
@@ -25,6 +27,7 @@ export const MAX_INTEGER_DIGITS = 4300
 
 /** Stands for a big integer while it passes through JSON; nobody else can know it. */
 const MARK = `bigint-${Math.random().toString(36).slice(2)}${Math.random().toString(36).slice(2)}:`
+const MARKED_KEY = new RegExp(`"${MARK}[^"]*"\\s*:`)
 const MARKED = new RegExp(`"${MARK}(-?\\d+)"`, 'g')
 
 /**
@@ -33,18 +36,39 @@ const MARKED = new RegExp(`"${MARK}(-?\\d+)"`, 'g')
  */
 export function parseJson(text: string): JsonValue {
   if (!LONG_DIGITS.test(text)) return JSON.parse(text) as JsonValue
-  return JSON.parse(withMarks(text), (_key, value) =>
-    typeof value === 'string' && value.startsWith(MARK) ? BigInt(value.slice(MARK.length)) : value,
-  ) as JsonValue
+  return parseMarked(withMarks(text, (outside) => outside.replace(NUMBER, markBigInteger)))
 }
 
-/** The text with its big integers marked; digits inside a string are left alone. */
-function withMarks(text: string): string {
+/**
+ * As `parseJson`, and as Python reads JSON: NaN, Infinity and -Infinity are numbers too, because
+ * Python writes them so. JSON that is written here has null in their place.
+ * @throws SyntaxError
+ */
+export function parsePythonJson(text: string): JsonValue {
+  if (!/NaN|Infinity/.test(text)) return parseJson(text)
+  const mark = (outside: string) =>
+    outside.replace(NUMBER_OF_PYTHON, (token) =>
+      NOT_FINITE.test(token) ? `"${MARK}${token}"` : markBigInteger(token),
+    )
+  return parseMarked(withMarks(text, mark))
+}
+
+function parseMarked(text: string): JsonValue {
+  if (MARKED_KEY.test(text)) throw new SyntaxError('a number cannot be the name of a member')
+  return JSON.parse(text, (_key, value) => {
+    if (typeof value !== 'string' || !value.startsWith(MARK)) return value
+    const token = value.slice(MARK.length)
+    return NOT_FINITE.test(token) ? Number(token) : BigInt(token)
+  }) as JsonValue
+}
+
+/** The text with some of its numbers marked; what stands inside a string is left alone. */
+function withMarks(text: string, mark: (outside: string) => string): string {
   let marked = ''
   for (let at = 0; at < text.length; ) {
     const quote = text.indexOf('"', at)
     const stringStart = quote < 0 ? text.length : quote
-    marked += text.slice(at, stringStart).replace(NUMBER, markBigInteger)
+    marked += mark(text.slice(at, stringStart))
     at = quote < 0 ? text.length : endOfString(text, quote)
     marked += text.slice(stringStart, at)
   }

@@ -4,6 +4,7 @@ import { MeshError } from '@comfymesh/protocol/errors'
 import { type JsonObject, type JsonValue, parseJson, stringifyJson } from '@comfymesh/protocol/json'
 import type { Placement, PlannedStage } from '@comfymesh/protocol/plan'
 import { isLink, type NodeId } from '@comfymesh/protocol/workflow'
+import type { PngText } from '../base/png-text.ts'
 import type { Executor } from '../executors/executor.ts'
 import { executionOrder, type Graph, usedInputs } from '../planning/graph.ts'
 import { definitionsOf, type PeerOffer } from '../planning/place.ts'
@@ -12,6 +13,7 @@ import { signaturesOf } from '../planning/signature.ts'
 import type { KnownResults } from './known-results.ts'
 import type { LiveJob } from './live-job.ts'
 import type { PictureFiles } from './picture-files.ts'
+import { pngTexts } from './png-texts.ts'
 import type { StageClient } from './stage-client.ts'
 import { announceCached, type CachedNodes, createStageRecorder } from './stage-recorder.ts'
 
@@ -79,9 +81,10 @@ async function runOnce(job: LiveJob, signal: AbortSignal, modules: JobRunModules
     outputs: Object.fromEntries([...known].filter(([id]) => !planned.has(id))),
   }
   if (plan.stages.length === 0) await announceCached(job, cached)
+  const texts = () => pngTexts(job.state.request, graph, order)
   for (const stage of plan.stages) {
     const placement = plan.placements.find(({ stageId }) => stageId === stage.id)!
-    await runStage({ job, stage, placement, cached, signal }, modules)
+    await runStage({ job, stage, placement, cached, texts, signal }, modules)
   }
 }
 
@@ -101,17 +104,18 @@ interface StageRun {
   readonly stage: PlannedStage
   readonly placement: Placement
   readonly cached: CachedNodes
+  readonly texts: () => readonly PngText[]
   readonly signal: AbortSignal
 }
 
 async function runStage(run: StageRun, modules: JobRunModules): Promise<void> {
-  const { job, stage, placement, cached, signal } = run
+  const { job, stage, placement, cached, texts, signal } = run
   const { peerId } = placement
   const startedAtMs = modules.now()
   // A stage whose results cannot be kept need not go on.
   const failing = new AbortController()
   const recorder = createStageRecorder(
-    { job, stage, peerId, cached, onFailure: () => failing.abort() },
+    { job, stage, peerId, cached, texts, onFailure: () => failing.abort() },
     modules,
   )
   const { id, nodes } = stage

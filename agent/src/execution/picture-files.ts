@@ -6,13 +6,12 @@ import { createHash, randomInt, randomUUID } from 'node:crypto'
 import { mkdir, readdir, readFile, rm, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { MeshError } from '@comfymesh/protocol/errors'
-import type { FileReference, JobRequest, NamedPicture } from '@comfymesh/protocol/job'
-import type { JsonObject, JsonValue } from '@comfymesh/protocol/json'
-import { insertPngText } from '../base/png-text.ts'
+import type { FileReference, NamedPicture } from '@comfymesh/protocol/job'
+import type { JsonObject } from '@comfymesh/protocol/json'
+import { insertPngText, type PngText } from '../base/png-text.ts'
 import type { SavedPicture } from '../executors/executor.ts'
 import { containedPath, type FolderSettings } from '../models/folders.ts'
 import { fileName, nextCounter, saveTarget } from './file-names.ts'
-import { pythonJson } from './python-json.ts'
 import { removePartialFiles, type Writer, writeNewFile } from './whole-file.ts'
 
 /**
@@ -28,13 +27,13 @@ export interface SavingRecord {
 
 export interface PictureFiles {
   /**
-   * Saves one node's pictures; each file appears whole or not at all, none is overwritten,
+   * Saves one node's pictures with these texts inside; each file appears whole or not at all, none is overwritten,
    * and one that a former attempt saved is not saved again.
    * @throws MeshError `node_failed` for a prefix that leaves the folder, `storage_failed`.
    */
   save(
     pictures: readonly SavedPicture[],
-    request: JobRequest,
+    texts: readonly PngText[],
     record: SavingRecord,
   ): Promise<FileReference[]>
   /** Whether all files that a node's output speaks of are still there. */
@@ -62,14 +61,14 @@ export function createPictureFiles(
   const run = randomUUID().slice(0, 8)
   const writer = options.owner === undefined ? undefined : { owner: options.owner, run }
   return {
-    async save(pictures, request, record) {
+    async save(pictures, texts, record) {
       const suffix = tempSuffix()
       const saved: FileReference[] = []
       for (const [index, picture] of pictures.entries()) {
         const before = record.named[index]
         const isSaved = before !== undefined && (await isUnchanged(before, folders))
         const name = (named: NamedPicture) => record.name(index, named)
-        const saving = { picture, request, suffix, folders, writer, name }
+        const saving = { picture, texts, suffix, folders, writer, name }
         saved.push(isSaved ? before.file : await saveOne(saving, now()))
       }
       return saved
@@ -92,7 +91,7 @@ export function createPictureFiles(
 
 interface Saving {
   readonly picture: SavedPicture
-  readonly request: JobRequest
+  readonly texts: readonly PngText[]
   readonly suffix: string
   readonly folders: Folders
   readonly writer: Writer | undefined
@@ -100,13 +99,13 @@ interface Saving {
 }
 
 async function saveOne(saving: Saving, now: Date): Promise<FileReference> {
-  const { picture, request, suffix, folders } = saving
+  const { picture, texts, suffix, folders } = saving
   const type = picture.folder
   const filenamePrefix = type === 'temp' ? picture.filenamePrefix + suffix : picture.filenamePrefix
   const target = saveTarget({ ...picture, filenamePrefix }, folders[type], now)
   const folder = join(folders[type], target.subfolder)
   const isPng = picture.mediaType === 'image/png'
-  const bytes = isPng ? insertPngText(picture.bytes, pngTexts(request)) : picture.bytes
+  const bytes = isPng ? insertPngText(picture.bytes, texts) : picture.bytes
   const sha256 = hashOf(bytes)
   try {
     await mkdir(folder, { recursive: true })
@@ -125,16 +124,6 @@ async function saveOne(saving: Saving, now: Date): Promise<FileReference> {
     const message = `The picture could not be saved in ${folder}: ${why}. Check that the folder is writable and the disk not full.`
     throw new MeshError('storage_failed', message, { cause })
   }
-}
-
-/** ComfyUI's text chunks: the prompt, then what the client sent along, the workflow first of all. */
-function pngTexts({ prompt, extraData }: JobRequest): [keyword: string, text: string][] {
-  const extra = extraData.extra_pnginfo
-  const isObject = typeof extra === 'object' && extra !== null && !Array.isArray(extra)
-  const entries: [string, JsonValue][] = isObject ? Object.entries(extra) : []
-  return [['prompt', prompt as unknown as JsonValue] as [string, JsonValue], ...entries].map(
-    ([keyword, value]) => [keyword, pythonJson(value)],
-  )
 }
 
 const SUFFIX_LETTERS = 'abcdefghijklmnopqrstuvwxyz'

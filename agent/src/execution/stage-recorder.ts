@@ -5,6 +5,7 @@
 import type { JsonObject } from '@comfymesh/protocol/json'
 import type { PlannedStage } from '@comfymesh/protocol/plan'
 import type { NodeId } from '@comfymesh/protocol/workflow'
+import type { PngText } from '../base/png-text.ts'
 import type { StageEvent } from '../executors/executor.ts'
 import type { KnownResults } from './known-results.ts'
 import type { LiveJob } from './live-job.ts'
@@ -23,6 +24,8 @@ export interface StageRecorderOptions {
   readonly peerId: string
   /** What was known before the stage began; announced with what its executor knows. */
   readonly cached: CachedNodes
+  /** What its pictures carry. */
+  readonly texts: () => readonly PngText[]
   readonly onFailure: () => void
 }
 
@@ -100,7 +103,7 @@ export function createStageRecorder(
   async function savedOutput(event: Finished, signature: string | undefined): Promise<JsonObject> {
     const { nodeId, pictures } = event
     if (pictures === undefined) return { ...event.ui }
-    const { outputs, named, request } = job.state
+    const { outputs, named } = job.state
     // A node may well be called `constructor`.
     const before = Object.hasOwn(outputs, nodeId) ? outputs[nodeId] : undefined
     if (before !== undefined && (await modules.pictures.exist(before))) return before
@@ -108,7 +111,7 @@ export function createStageRecorder(
       const known = await modules.results.recall([nodeId], new Map([[nodeId, signature]]))
       if (known.has(nodeId)) return known.get(nodeId)!
     }
-    const images = await modules.pictures.save(pictures, request, {
+    const images = await modules.pictures.save(pictures, options.texts(), {
       named: Object.hasOwn(named, nodeId) ? named[nodeId]! : [],
       name: (index, picture) => job.record({ type: 'picture-named', nodeId, index, ...picture }),
     })

@@ -26,7 +26,7 @@ export function installFailures(
   server: FastifyInstance,
   warn: (message: string, error?: unknown) => void,
 ): void {
-  server.setNotFoundHandler((_request, reply) => send(reply, text('404: Not Found', 404)))
+  server.setNotFoundHandler((request, reply) => send(reply, nothingAnswers(request.method)))
   server.setErrorHandler((error: Failure, request, reply) => {
     const answer = answerTo(error)
     // JSON that cannot be read is the client's fault, but ComfyUI calls it its own.
@@ -35,6 +35,13 @@ export function installFailures(
       warn(`${request.method} ${withoutToken(request.url)} failed`, error)
     return send(reply, answer)
   })
+}
+
+/** As a ComfyUI says it, where any path might be a file to get and none can be changed. */
+function nothingAnswers(method: string): Answer {
+  if (method === 'GET' || method === 'HEAD') return text('404: Not Found', 404)
+  const answer = text('405: Method Not Allowed', 405)
+  return { ...answer, headers: { ...answer.headers, allow: 'GET,HEAD' } }
 }
 
 type Failure = Error & { readonly statusCode?: number; readonly code?: string }

@@ -3,7 +3,12 @@
  * gets and gives. The web framework is server.ts's business alone.
  */
 import type { Readable } from 'node:stream'
-import { type JsonObject, type JsonValue, parseJson, stringifyJson } from '@comfymesh/protocol/json'
+import {
+  type JsonObject,
+  type JsonValue,
+  parsePythonJson,
+  stringifyJson,
+} from '@comfymesh/protocol/json'
 import type { z } from 'zod'
 
 export interface Request {
@@ -61,9 +66,9 @@ export interface AnswerDocumentation {
 /** Python's: what is deeper could be read here, but not be written by every function. */
 const MAX_JSON_DEPTH = 1000
 
-/** @throws SyntaxError */
+/** As Python reads it, which sends it too. @throws SyntaxError */
 export function jsonBody(request: Request): JsonValue {
-  const value = parseJson(request.body.toString('utf8'))
+  const value = parsePythonJson(request.body.toString('utf8'))
   let level: JsonValue[] = [value]
   for (let depth = 0; level.length > 0; depth++) {
     if (depth > MAX_JSON_DEPTH) throw new SyntaxError('JSON that is nested too deeply')

@@ -36,12 +36,16 @@ export function coerce(value: JsonValue, type: unknown): JsonValue {
 const INTEGER = /^[+-]?\d+(_\d+)*$/
 /** Nothing in it can be matched in two ways: a long text that is no number is refused at once. */
 const FLOAT = /^[+-]?(\d+(_\d+)*(\.(\d+(_\d+)*)?)?|\.\d+(_\d+)*)(e[+-]?\d+)?$/i
-const NOT_FINITE = /^[+-]?(inf|infinity|nan)$/i
+const NOT_FINITE = /^([+-]?)(inf|infinity|nan)$/i
 
 function toInteger(value: JsonValue): number | bigint {
   if (typeof value === 'bigint') return value
   if (typeof value === 'boolean') return Number(value)
-  if (typeof value === 'number') return narrow(BigInt(Math.trunc(finite(value, value))))
+  if (Number.isNaN(value)) throw new CoercionError('cannot convert float NaN to integer')
+  if (typeof value === 'number') {
+    if (Number.isFinite(value)) return narrow(BigInt(Math.trunc(value)))
+    throw new CoercionError('cannot convert float infinity to integer')
+  }
   if (typeof value === 'string') {
     const text = value.trim()
     if (text.length > MAX_INTEGER_DIGITS)
@@ -55,27 +59,26 @@ function toInteger(value: JsonValue): number | bigint {
   )
 }
 
+/** May be infinite or NaN, as in Python. */
 function toFloat(value: JsonValue): number {
-  if (typeof value === 'number' || typeof value === 'bigint' || typeof value === 'boolean')
-    return finite(Number(value), value)
+  if (typeof value === 'number' || typeof value === 'boolean') return Number(value)
+  if (typeof value === 'bigint') {
+    if (Number.isFinite(Number(value))) return Number(value)
+    throw new CoercionError('int too large to convert to float')
+  }
   if (typeof value === 'string') {
     const text = value.trim()
-    if (FLOAT.test(text)) return finite(Number(text.replaceAll('_', '')), value)
-    if (NOT_FINITE.test(text)) return finite(Number.NaN, value)
+    if (FLOAT.test(text)) return Number(text.replaceAll('_', ''))
+    const [, sign, word] = NOT_FINITE.exec(text) ?? []
+    if (word !== undefined) return /^nan$/i.test(word) ? Number.NaN : Number(`${sign}Infinity`)
     throw new CoercionError(`could not convert string to float: ${pythonRepr(value)}`)
   }
   const type = pythonTypeName(value)
   throw new CoercionError(`float() argument must be a string or a real number, not '${type}'`)
 }
 
-/** JSON has neither infinities nor NaN, so that such a value could not be kept or shown. */
-function finite(number: number, given: JsonValue): number {
-  if (Number.isFinite(number)) return number
-  throw new CoercionError(`${pythonRepr(given)} is not a finite number`)
-}
-
 /** Any non-empty string is true in Python, 'false' included. */
-function isTruthy(value: JsonValue): boolean {
+export function isTruthy(value: JsonValue): boolean {
   if (Array.isArray(value)) return value.length > 0
   if (typeof value === 'object' && value !== null) return Object.keys(value).length > 0
   return Boolean(value)

@@ -46,14 +46,28 @@ export function pythonTypeName(value: JsonValue | undefined): string {
   return typeof value === 'bigint' || Number.isInteger(value) ? 'int' : 'float'
 }
 
+/** What Python does not print as it is: control, format and private characters, odd spaces. */
+const UNPRINTABLE = /[\p{C}\p{Zl}\p{Zp}]|(?! )\p{Zs}/gu
+
+const SHORT_ESCAPES: ReadonlyMap<string, string> = new Map([
+  ['\n', '\\n'],
+  ['\r', '\\r'],
+  ['\t', '\\t'],
+])
+
 /** Python prefers single quotes unless only they would need escaping. */
 function quoted(text: string): string {
   const quote = text.includes("'") && !text.includes('"') ? '"' : "'"
   const escaped = text
     .replaceAll('\\', '\\\\')
-    .replaceAll('\n', '\\n')
-    .replaceAll('\r', '\\r')
-    .replaceAll('\t', '\\t')
     .replaceAll(quote, `\\${quote}`)
+    .replaceAll(UNPRINTABLE, (character) => SHORT_ESCAPES.get(character) ?? numbered(character))
   return quote + escaped + quote
+}
+
+/** `\x00`, `\u2028` or `\U000e0001`. */
+function numbered(character: string): string {
+  const code = character.codePointAt(0)!
+  const [letter, digits] = code < 0x100 ? ['x', 2] : code < 0x10000 ? ['u', 4] : ['U', 8]
+  return `\\${letter}${code.toString(16).padStart(digits as number, '0')}`
 }

@@ -29,16 +29,28 @@ export function checkConstant(
     value = coerce(value, type)
   } catch (error) {
     if (!(error instanceof CoercionError)) throw error
-    const message = `Failed to convert an input value to a ${pythonText(type)} value`
-    const details = `${name}, ${pythonText(value)}, ${error.message}`
-    const extra_info = { ...about(name, config, value), exception_message: error.message }
-    return { value, found: { type: 'invalid_input_type', message, details, extra_info } }
+    return { value, found: inconvertible(name, config, value, error.message) }
   }
-  if (judged) return { value }
-  const outside = outsideRange(name, config, value)
+  const outside = judged ? undefined : outsideRange(name, config, value)
   if (outside !== undefined) return { value, found: outside }
+  // Unlike Python's, JSON has neither infinities nor NaN: such a value could not be kept or shown.
+  if (typeof value === 'number' && !Number.isFinite(value))
+    return { value, found: inconvertible(name, config, value, 'it is not a finite number') }
+  if (judged) return { value }
   const options = optionsOf(config)
   return options === undefined ? { value } : choose(name, config, value, options)
+}
+
+function inconvertible(
+  name: string,
+  config: JsonValue[],
+  value: JsonValue,
+  exception_message: string,
+): Problem {
+  const message = `Failed to convert an input value to a ${pythonText(config[0])} value`
+  const details = `${name}, ${pythonText(value)}, ${exception_message}`
+  const extra_info = { ...about(name, config, value), exception_message }
+  return { type: 'invalid_input_type', message, details, extra_info }
 }
 
 /**

@@ -67,7 +67,11 @@ function examineInputs(
   links: SoundLink[],
 ): void {
   const { class_type, inputs } = examination.prompt[id]!
-  if (!isObject(inputs)) throw new PythonError('KeyError', "'inputs'")
+  if (inputs === undefined) throw new PythonError('KeyError', "'inputs'")
+  if (!isObject(inputs)) {
+    const type = pythonTypeName(inputs)
+    throw new PythonError('TypeError', `argument of type '${type}' is not iterable`)
+  }
   const definition = examination.definitions[class_type]!
   const judged = examination.judged(class_type)
   for (const [name, config] of declaredInputs(definition)) {
@@ -109,9 +113,9 @@ function examineLink(
   return problem('return_type_mismatch', `${name}, ${types}`, extra)
 }
 
-/** As Python indexes a tuple: from its end where the slot is negative. */
+/** As Python indexes a tuple: from its end where the slot is negative, and False is 0. */
 function outputType(types: readonly JsonValue[], slot: JsonValue): JsonValue {
-  const isWhole = Number.isInteger(slot) || typeof slot === 'bigint'
+  const isWhole = Number.isInteger(slot) || typeof slot === 'bigint' || typeof slot === 'boolean'
   if (!isWhole) {
     const type = pythonTypeName(slot)
     throw new PythonError('TypeError', `tuple indices must be integers or slices, not ${type}`)

@@ -58,7 +58,14 @@ async function attempt(initial: JobState, output: string) {
     warn: () => {},
   })
   const recorder = createStageRecorder(
-    { job, stage, peerId: 'p', cached: { nodeIds: [], outputs: {} }, onFailure: () => {} },
+    {
+      job,
+      stage,
+      peerId: 'p',
+      cached: { nodeIds: [], outputs: {} },
+      texts: () => [],
+      onFailure: () => {},
+    },
     { pictures, results: createKnownResults({ filesExist: pictures.exist }), now: () => 1 },
   )
   recorder.report({ type: 'node-started', nodeId: '2' })

@@ -1,4 +1,4 @@
-import { parseJson, stringifyJson } from '@comfymesh/protocol/json'
+import { parseJson, parsePythonJson, stringifyJson } from '@comfymesh/protocol/json'
 import t from 'tap'
 
 t.test('integers beyond 2^53 stay intact', async (t) => {
@@ -56,4 +56,19 @@ t.test('megabytes of text take no minutes', async (t) => {
   const value = parseJson(text) as { seed: bigint }
   t.equal(value.seed, 18446744073709551615n)
   t.ok(performance.now() - startedAt < 10_000)
+})
+
+t.test('numbers that only Python writes', async (t) => {
+  const text = '{"a":NaN,"b":[Infinity,-Infinity],"c":"NaN Infinity","d":18446744073709551615}'
+  t.strictSame(parsePythonJson(text), {
+    a: Number.NaN,
+    b: [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY],
+    c: 'NaN Infinity',
+    d: 18446744073709551615n,
+  })
+  t.equal(stringifyJson(parsePythonJson('[NaN,1]')), '[null,1]')
+  t.strictSame(parsePythonJson('{"a":1}'), { a: 1 })
+  for (const broken of ['1NaN', 'NaNs', '-NaN', 'Infinity2', '{NaN:1}'])
+    t.throws(() => parsePythonJson(broken), SyntaxError, broken)
+  t.throws(() => parseJson('[NaN]'), SyntaxError, 'JSON itself has none')
 })

@@ -7,7 +7,7 @@ import { stat } from 'node:fs/promises'
 import { extname } from 'node:path'
 import type { Answer, Request } from '../route.ts'
 
-/** Types that a browser can show and none of which it runs; all others are bytes to save. */
+/** Types that a browser can show and none of which it runs. */
 const mediaTypes: { readonly [extension: string]: string } = {
   '.png': 'image/png',
   '.apng': 'image/apng',
@@ -31,12 +31,20 @@ const mediaTypes: { readonly [extension: string]: string } = {
   '.txt': 'text/plain; charset=utf-8',
 }
 
+/** What a browser would run: pages, scripts, styles and XML of every kind. */
+const MARKUP = /^\.([xs]?html?|xht|m?js|cjs|css|svgz?|xml|xslt?|xsd|rdf|rss|atom|mathml)$/i
+
 /** What is neither shown nor run but saved. */
 export const BYTES = 'application/octet-stream'
 
-/** The media type of a file by its name; undefined where a browser must not be trusted with it. */
-export function mediaTypeOf(filename: string): string | undefined {
-  return mediaTypes[extname(filename).toLowerCase()]
+/** The media type of a file by its name: bytes, where nothing better is known or safe. */
+export function mediaTypeOf(filename: string): string {
+  return mediaTypes[extname(filename).toLowerCase()] ?? BYTES
+}
+
+/** Whether a browser would run a file of this name, were it given its true type. */
+export function isMarkup(filename: string): boolean {
+  return MARKUP.test(extname(filename))
 }
 
 /** The file at a path, if there is one; what cannot be examined is none. */
@@ -57,6 +65,14 @@ export function disposition(filename: string, kind?: 'attachment'): Record<strin
   return { 'content-disposition': parts.join('; ') }
 }
 
+/** RFC 9110, 13.2.2: a date counts where no tags are given, and knows whole seconds. */
+function isKnownAlready(asked: Request['headers'], etag: string, mtimeMs: number): boolean {
+  const tags = asked['if-none-match']?.split(',').map((tag) => tag.trim().replace(/^W\//, ''))
+  if (tags !== undefined) return tags.includes('*') || tags.includes(etag)
+  const sinceMs = Date.parse(asked['if-modified-since'] ?? '')
+  return sinceMs >= Math.floor(mtimeMs / 1000) * 1000
+}
+
 /**
  * The whole file, the range asked for, or the news that the client has it already.
  * @param headers what is said of the file besides its size and age.
@@ -75,7 +91,7 @@ export function fileAnswer(
     etag,
     'accept-ranges': 'bytes',
   }
-  if (asked['if-none-match'] === etag) return { status: 304, headers: common }
+  if (isKnownAlready(asked, etag, mtimeMs)) return { status: 304, headers: common }
   const range = /^bytes=(\d*)-(\d*)$/.exec(asked.range ?? '')
   if (range === null || range[0] === 'bytes=-' || asked['if-range'] !== undefined) {
     const body = createReadStream(path)

@@ -1,8 +1,8 @@
 /** Prompts, the queue and the history. */
-import type { JsonObject } from '@comfymesh/protocol/json'
+import type { JsonObject, JsonValue } from '@comfymesh/protocol/json'
 import type { JobRunner } from '../../execution/job-runner.ts'
 import type { Submission } from '../../execution/submissions.ts'
-import { coerce } from '../../planning/coerce.ts'
+import { coerce, isTruthy } from '../../planning/coerce.ts'
 import { asObject, empty, json, jsonBody, type Request, type Route } from '../route.ts'
 import { historyEntry, queueItem } from './history.ts'
 
@@ -80,10 +80,24 @@ function submissionOf(body: JsonObject, headers: Request['headers']): Submission
     prompt: body.prompt,
     extraData,
     ...(prompt_id !== undefined && prompt_id !== null && { id: prompt_id }),
-    ...(number !== undefined && number !== null && { number: Number(coerce(number, 'FLOAT')) }),
-    ...(front === true && { front }),
-    ...(Array.isArray(targets) && { targets: targets.map(String) }),
+    ...(number !== undefined && number !== null && { number: placeOf(number) }),
+    ...(isTruthy(front ?? null) && { front: true }),
+    ...(targets !== undefined && targets !== null && { targets: namesIn(targets) }),
   }
+}
+
+/** @throws CoercionError, or TypeError for what is no place in a queue. */
+function placeOf(number: JsonValue): number {
+  const place = Number(coerce(number, 'FLOAT'))
+  if (Number.isFinite(place)) return place
+  throw new TypeError('a finite number was expected')
+}
+
+/** What Python finds by `name in value`, save that a part of a text is no name. @throws TypeError */
+function namesIn(value: JsonValue): string[] {
+  if (typeof value === 'string') return [value]
+  if (Array.isArray(value)) return value.filter((name) => typeof name === 'string')
+  return Object.keys(asObject(value))
 }
 
 async function changeQueue(runner: JobRunner, request: Request) {

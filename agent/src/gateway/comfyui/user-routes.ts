@@ -10,7 +10,7 @@ import {
   type Route,
   text,
 } from '../route.ts'
-import { BYTES, fileAnswer, fileAt, mediaTypeOf } from './file-answer.ts'
+import { fileAnswer, fileAt, mediaTypeOf } from './file-answer.ts'
 import { fileInfo, type UserFiles } from './user-files.ts'
 
 export interface UserModules {
@@ -116,12 +116,21 @@ async function read(userFiles: UserFiles, path: string, request: Request): Promi
   const isStyle = userFiles.nameOf(path) === 'user.css'
   const headers = isStyle
     ? { 'content-type': 'text/css', 'content-disposition': 'inline' }
-    : { 'content-type': mediaTypeOf(path) ?? BYTES, 'content-disposition': 'attachment' }
+    : { 'content-type': mediaTypeOf(path), 'content-disposition': 'attachment' }
   return fileAnswer(path, file, headers, request.headers)
 }
 
 /** What the file system says of a name that cannot be one, or is a folder's. */
-const BAD_NAME = ['EINVAL', 'EISDIR', 'ENAMETOOLONG', 'ENOENT', 'ENOTDIR', 'ENOTEMPTY', 'EPERM']
+const BAD_NAME = [
+  'EEXIST',
+  'EINVAL',
+  'EISDIR',
+  'ENAMETOOLONG',
+  'ENOENT',
+  'ENOTDIR',
+  'ENOTEMPTY',
+  'EPERM',
+]
 
 /** Puts a file at `path` by `put` and tells of it. */
 async function written(

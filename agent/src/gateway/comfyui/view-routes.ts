@@ -2,7 +2,7 @@
 import { basename, extname } from 'node:path'
 import { containedPath, type FolderSettings, type ModelFolders } from '../../models/folders.ts'
 import { type Answer, empty, type Request, type Route } from '../route.ts'
-import { BYTES, disposition, fileAnswer, fileAt, mediaTypeOf } from './file-answer.ts'
+import { BYTES, disposition, fileAnswer, fileAt, isMarkup, mediaTypeOf } from './file-answer.ts'
 import { pictureVariant } from './picture-variant.ts'
 
 export function viewRoutes({ folders }: { readonly folders: ModelFolders }): Route[] {
@@ -68,8 +68,8 @@ async function view(request: Request, folders: FolderSettings): Promise<Answer> 
 
 /** A browser must not run a user's markup: it is handed out as bytes to save. */
 function typeHeaders(filename: string, destination: string | undefined): Record<string, string> {
-  const mediaType = mediaTypeOf(filename)
-  if (mediaType !== undefined) return { 'content-type': mediaType, ...disposition(filename) }
+  if (!isMarkup(filename))
+    return { 'content-type': mediaTypeOf(filename), ...disposition(filename) }
   const kept = { 'cache-control': 'no-store', vary: 'Sec-Fetch-Dest' }
   // As the source of an <img> an SVG runs nothing.
   const isShown = extname(filename).toLowerCase() === '.svg' && destination === 'image'

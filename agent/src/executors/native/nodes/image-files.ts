@@ -7,6 +7,8 @@ import { pipeline } from 'node:stream/promises'
 import { MeshError } from '@comfymesh/protocol/errors'
 import type { JsonObject } from '@comfymesh/protocol/json'
 import type { ModelFolders } from '../../../models/folders.ts'
+import { pythonTypeName } from '../../../planning/python-text.ts'
+import { PythonError } from '../../../planning/validate-node.ts'
 import type { SavedPicture } from '../../executor.ts'
 import { slice } from '../array/slicing.ts'
 import { reshape } from '../array/tensor.ts'
@@ -51,8 +53,11 @@ async function fingerprint({ image }: JsonObject, folders: ModelFolders): Promis
 const validation = {
   inputs: ['image'],
   check: async ({ image }: JsonObject, folders: ModelFolders) => {
-    if (typeof image !== 'string' || folders.findInput(image) !== undefined) return undefined
-    return `Invalid image file: ${image}`
+    if (typeof image !== 'string') {
+      const type = pythonTypeName(image)
+      throw new PythonError('AttributeError', `'${type}' object has no attribute 'endswith'`)
+    }
+    return folders.findInput(image) === undefined ? `Invalid image file: ${image}` : undefined
   },
 }
 
