@@ -43,8 +43,9 @@ export interface BuiltAgent {
 export async function runBuilt(
   argv: readonly string[],
   environment: NodeJS.ProcessEnv = {},
+  within: readonly string[] = [],
 ): Promise<FinishedCommand> {
-  const child = spawnBuilt(argv, environment)
+  const child = spawnBuilt(argv, environment, within)
   const exited = ended(child)
   const [stdout, stderr] = await Promise.all([text(child.stdout!), text(child.stderr!)])
   return { ...(await exited), stdout, stderr }
@@ -52,22 +53,17 @@ export async function runBuilt(
 
 /**
  * Starts an agent on a free port.
+ * @param within a command that runs the program elsewhere, such as in a network namespace.
  * @throws Error with what it said when it ends instead.
  */
 export async function startBuiltAgent(
   dataDir: string,
   argv: readonly string[] = [],
+  within: readonly string[] = [],
 ): Promise<BuiltAgent> {
   const startedAt = performance.now()
-  const child = spawnBuilt([
-    'start',
-    '--port',
-    '0',
-    '--data-dir',
-    dataDir,
-    ...outsideMeshes,
-    ...argv,
-  ])
+  const own = ['start', '--port', '0', '--data-dir', dataDir, ...outsideMeshes]
+  const child = spawnBuilt([...own, ...argv], {}, within)
   const exited = ended(child)
   let stderr = ''
   child.stderr!.on('data', (bytes) => {
@@ -117,11 +113,16 @@ export async function testBuiltAgent(
   return agent
 }
 
-function spawnBuilt(argv: readonly string[], environment: NodeJS.ProcessEnv = {}): ChildProcess {
+function spawnBuilt(
+  argv: readonly string[],
+  environment: NodeJS.ProcessEnv = {},
+  within: readonly string[] = [],
+): ChildProcess {
   if (!existsSync(program)) {
     throw new Error(`There is no ${program}: build the program first, with \`npm run build\`.`)
   }
-  return spawn(process.execPath, [program, ...argv], {
+  const [command, ...args] = [...within, process.execPath, program, ...argv]
+  return spawn(command!, args, {
     env: { ...withoutSettings(process.env), ...environment },
     // By the channel the child notices when this process goes away, and ends too.
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],

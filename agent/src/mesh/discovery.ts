@@ -170,7 +170,8 @@ export function createDiscovery(modules: DiscoveryModules): Discovery {
 
 /** The records by which DNS-SD describes a service, for one of our addresses. */
 function recordsOf(said: Announcement, address: string): Record[] {
-  const instance = `${said.peerId}-${said.run}.${SERVICE}`
+  // A label of DNS has at most 63 bytes; a peer id alone takes 52.
+  const instance = `${said.run}.${SERVICE}`
   const target = `${said.run}.comfymesh.local`
   const ttl = RECORD_TTL_SECONDS
   const text = {

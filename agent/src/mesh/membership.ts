@@ -104,12 +104,8 @@ export function rotated(membership: Membership, removing: readonly string[] = []
  * removals that it does not know of because it was made at the same time are repeated upon it.
  */
 export function merged(mine: Membership, theirs: Membership): Membership {
-  if (mine.secret === theirs.secret) {
-    return withMembers(
-      mine,
-      theirs.members.filter((id) => !mine.removed.includes(id)),
-    )
-  }
+  // Nobody is removed without a new secret, so a member here that is removed there was invited again.
+  if (mine.secret === theirs.secret) return withMembers(mine, theirs.members)
   if (!isBehind(standingOf(mine), standingOf(theirs))) return mine
   const knewMine = theirs.previous.includes(mine.secret)
   const lost = knewMine ? [] : mine.removed.filter((id) => theirs.members.includes(id))

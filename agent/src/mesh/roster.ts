@@ -25,7 +25,7 @@ import type { Rpc } from './rpc.ts'
 export interface Roster {
   start(): Promise<void>
   stop(): void
-  /** Asks a member for the state of the mesh, once in a while however often it is called. */
+  /** Asks a member for the state of the mesh; each only once in a while, however often this is called. */
   follow(door: readonly HostPort[]): void
   /** The row of the door for members that were away when the secret changed. */
   readonly followRow: DoorRow
@@ -44,7 +44,8 @@ export interface RosterModules {
   readonly now: () => number
 }
 
-const FOLLOW_GAP_MS = 2000
+/** Whoever is ahead is sighted and dialled several times a second at worst. */
+const KNOCK_GAP_MS = 2000
 
 export function createRoster(modules: RosterModules): Roster {
   const { identity, membership, rpc, node, warn } = modules
@@ -52,7 +53,8 @@ export function createRoster(modules: RosterModules): Roster {
   const stopped = new AbortController()
   let unlisten = () => {}
   let telling: Promise<string[]> = Promise.resolve([])
-  let followedAtMs = Number.NEGATIVE_INFINITY
+  /** When each door was knocked at last. */
+  const knockedAtMs = new Map<string, number>()
 
   /** Takes over what another member has, if it is more than this one has. */
   function adopt(theirs: Membership): Membership {
@@ -133,8 +135,9 @@ export function createRoster(modules: RosterModules): Roster {
       unlisten()
     },
     follow(door) {
-      if (modules.now() - followedAtMs < FOLLOW_GAP_MS) return
-      followedAtMs = modules.now()
+      const at = door.map(({ host, port }) => `${host}:${port}`).join()
+      if (modules.now() - (knockedAtMs.get(at) ?? Number.NEGATIVE_INFINITY) < KNOCK_GAP_MS) return
+      knockedAtMs.set(at, modules.now())
       knock(door).catch((error: unknown) => {
         const isRefused = error instanceof MeshError && error.code === 'not_a_member'
         if (isRefused && error.details.removed === true) leaveRemoved()

@@ -89,6 +89,7 @@ t.test('a removed peer that is invited again stays', async (t) => {
   const again = withMembers(without, ['c'])
   t.strictSame(again.members, ['a', 'b', 'c'])
   t.strictSame(again.removed, [])
+  t.strictSame(meet(t, without, again).members, ['a', 'b', 'c'], 'everybody hears of it')
 })
 
 t.test('states of different meshes have no order', async (t) => {
