@@ -1,80 +1,83 @@
-/** Where a stage runs: a peer that can, and for every other peer the reason why not. */
-import type { Advertisement } from '@comfymesh/protocol/advertisement'
-import { MeshError } from '@comfymesh/protocol/errors'
-import type { Placement, PlannedNode, PlannedStage } from '@comfymesh/protocol/plan'
-import type { NodeDefinitions } from '@comfymesh/protocol/workflow'
-import { declaredInputs } from './graph.ts'
-import { optionsOf } from './validate-input.ts'
+/** A schedule as the user sees it: each placement with its reason, and why no other peer. */
+import type { PlannedStage, Placement, Rejection } from '@comfymesh/protocol/plan'
+import type { Abilities } from './abilities.ts'
+import type { Peer } from './peers.ts'
+import { type Problem, type StageTimes, scheduleOf } from './schedule.ts'
+import type { StageDraft } from './stages.ts'
 
-/** What the planner knows of a peer. */
-export interface PeerOffer {
-  readonly advertisement: Advertisement
-  /** The nodes it runs, its own models in their dropdowns. */
-  readonly definitions: NodeDefinitions
-  /** Inputs of a class that its own code judges: not bound to their dropdowns. */
-  readonly judgedInputs: (classType: string) => readonly string[]
+export interface PlaceInput {
+  readonly problem: Problem
+  readonly abilities: Abilities
+  readonly peerOf: ArrayLike<number>
+  /** One a stage of the schedule, in its order. */
+  readonly stages: readonly PlannedStage[]
 }
 
-/** The nodes of all peers together; of one that several offer, the first peer's definition. */
-export function definitionsOf(offers: readonly PeerOffer[]): NodeDefinitions {
-  return Object.assign({}, ...offers.map((offer) => offer.definitions).reverse())
+export function placementsOf({ problem, abilities, peerOf, stages }: PlaceInput): Placement[] {
+  const placements: Placement[] = []
+  const { list } = problem.peers
+  scheduleOf(problem, peerOf, (draft, times, elsewhere) => {
+    const memoryBytes = Math.max(
+      ...draft.units.flatMap(({ nodes }) => nodes.map(abilities.memoryBytes)),
+    )
+    const able = draft.units.reduce((all, { index }) => all & problem.able[index]!, -1n)
+    const rejected = list
+      .filter((peer) => peer !== draft.peer)
+      .map((peer): Rejection => {
+        const isAble = (able & peer.bit) !== 0n
+        const reason = isAble
+          ? slowness(elsewhere(peer), times, draft.peer)
+          : lackOf(draft, peer, abilities)!
+        return { peerId: peer.peerId, peerName: peer.name, reason }
+      })
+    placements.push({
+      stageId: stages[placements.length]!.id,
+      peerId: draft.peer.peerId,
+      peerName: draft.peer.name,
+      reason: reasonOf(list, able),
+      estimate: { ...times, memoryBytes },
+      rejected,
+    })
+  })
+  return placements
 }
 
-/**
- * The first peer that can run the whole stage; `peers` come in order of preference.
- * @throws MeshError `no_peer`, its message naming what each peer lacks.
- */
-export function place(stage: PlannedStage, peers: readonly PeerOffer[]): Placement {
-  const able: PeerOffer[] = []
-  const rejected: Placement['rejected'] = []
-  for (const peer of peers) {
-    const lack = firstLack(stage, peer)
-    if (lack === undefined) able.push(peer)
-    else rejected.push({ ...named(peer), reason: lack })
-  }
-  const [chosen, ...others] = able
-  if (chosen === undefined) throw noPeer(rejected)
-  const behind = others.map((peer) => ({
-    ...named(peer),
-    reason: `able, but ${chosen.advertisement.name} comes first`,
-  }))
-  const reason =
-    peers.length === 1
-      ? 'the only peer of the mesh; it runs every node, so nothing travels'
-      : 'runs every node, so nothing travels'
-  return { stageId: stage.id, ...named(chosen), reason, rejected: [...rejected, ...behind] }
-}
-
-function named({ advertisement }: PeerOffer): { peerId: string; peerName: string } {
-  return { peerId: advertisement.peerId, peerName: advertisement.name }
-}
-
-function firstLack(stage: PlannedStage, peer: PeerOffer): string | undefined {
-  for (const node of stage.nodes) {
-    const lack = lackForNode(node, peer)
-    if (lack !== undefined) return lack
-  }
-  return undefined
-}
-
-/** What keeps a peer from running a node: the class, or a model or option in one of its dropdowns. */
-function lackForNode(node: PlannedNode, peer: PeerOffer): string | undefined {
-  const definition = peer.definitions[node.classType]
-  if (definition === undefined) return `lacks node class ${node.classType}`
-  const judged = peer.judgedInputs(node.classType)
-  for (const [name, config] of declaredInputs(definition)) {
-    const options = optionsOf(config)
-    const value = node.inputs[name]
-    if (options === undefined || value === undefined || judged.includes(name)) continue
-    if (Array.isArray(value) || options.includes(value)) continue
-    const isFile = typeof value === 'string' && /\.\w+$/.test(value)
-    return isFile ? `lacks model ${value}` : `does not offer ${name} ${String(value)}`
+/** What first keeps a peer from running a stage. */
+export function lackOf(
+  { units }: Pick<StageDraft, 'units'>,
+  peer: Peer,
+  abilities: Abilities,
+): string | undefined {
+  for (const { loaders, nodes } of units) {
+    for (const id of [...loaders, ...nodes]) {
+      const lack = abilities.lack(id, peer)
+      if (lack !== undefined) return lack
+    }
   }
   return undefined
 }
 
-function noPeer(rejected: Placement['rejected']): MeshError {
-  const reasons = rejected.map(({ peerName, reason }) => `${peerName} ${reason}`).join('; ')
-  const message = `No peer can run this prompt: ${reasons || 'there is no peer'}.`
-  return new MeshError('no_peer', message, { details: { rejected } })
+/** Why a peer that could run a stage was not taken for it. */
+function slowness(there: StageTimes, here: StageTimes, chosen: Peer): string {
+  if (there.finishMs < here.finishMs) return 'would end this stage earlier, but not the whole job'
+  if (there.finishMs === here.finishMs) return `as fast, but ${chosen.name} comes first`
+  const delayMs = there.startMs - here.startMs
+  const workMs = (times: StageTimes) => times.finishMs - times.startMs
+  // Were it not for what it has to do already, it would end no later.
+  if (delayMs > 0 && delayMs >= there.finishMs - here.finishMs)
+    return `busy, ${seconds(there.waitMs)} behind`
+  const model = there.loadMs - here.loadMs
+  const why = model > (workMs(there) - workMs(here)) / 2 ? ', the model is not loaded there' : ''
+  return `slower: ${seconds(there.finishMs)} instead of ${seconds(here.finishMs)}${why}`
+}
+
+/** `0.4 s`, `12 s`. */
+export function seconds(ms: number): string {
+  return ms < 9_950 ? `${(ms / 1000).toFixed(ms < 100 ? 2 : 1)} s` : `${Math.round(ms / 1000)} s`
+}
+
+function reasonOf(peers: readonly Peer[], able: bigint): string {
+  if (peers.length === 1) return 'the only peer of the mesh'
+  const count = peers.filter(({ bit }) => (able & bit) !== 0n).length
+  return count === 1 ? 'the only peer that can' : `ends it first of ${count} peers that can`
 }

@@ -1,0 +1,141 @@
+/** Clusters given to peers: the one that keeps most waiting first, each where it is done first. */
+import type { Clustering } from './clusters.ts'
+import { loadMs, type ModelLoad } from './cost.ts'
+import type { UnitInput } from './group.ts'
+import type { Peer } from './peers.ts'
+import type { Problem } from './schedule.ts'
+
+interface Cluster {
+  readonly units: number[]
+  able: bigint
+  readonly computeMs: Float64Array
+  readonly loads: Map<string, ModelLoad>
+  resultBytes: number
+  /** From other clusters, or made already. */
+  readonly inputs: UnitInput[]
+  readonly before: Set<number>
+  readonly after: Set<number>
+}
+
+/**
+ * List scheduling: clusters by what they and all that follows them take, each to the able peer
+ * on which it ends first; among equals to the peer that comes first.
+ * @returns by unit the index of its peer.
+ */
+export function assign(problem: Problem, clustering: Clustering): Int32Array {
+  const clusters = clustersOf(problem, clustering)
+  const peerOf = new Int32Array(problem.units.length).fill(-1)
+  const state: State = {
+    readyMs: Float64Array.from(problem.peers.list, ({ waitMs }) => waitMs),
+    loaded: problem.peers.list.map(() => new Set()),
+    endMs: new Map(),
+    peerOf,
+  }
+  for (const id of byUrgency(clusters)) {
+    const cluster = clusters.get(id)!
+    let best: { peer: Peer; endMs: number } | undefined
+    for (const peer of problem.peers.list) {
+      if ((cluster.able & peer.bit) === 0n) continue
+      const endMs = endOn(problem, cluster, peer, state)
+      if (best === undefined || endMs < best.endMs) best = { peer, endMs }
+    }
+    const { peer, endMs } = best!
+    for (const unit of cluster.units) peerOf[unit] = peer.index
+    state.readyMs[peer.index] = endMs
+    state.endMs.set(id, endMs)
+    for (const key of cluster.loads.keys()) state.loaded[peer.index]!.add(key)
+  }
+  return peerOf
+}
+
+interface State {
+  /** By peer: until when it is busy. */
+  readonly readyMs: Float64Array
+  /** By peer: the models that clusters placed there load. */
+  readonly loaded: readonly Set<string>[]
+  readonly endMs: Map<number, number>
+  readonly peerOf: Int32Array
+}
+
+function endOn({ peers, heldMs }: Problem, cluster: Cluster, peer: Peer, state: State): number {
+  let startMs = state.readyMs[peer.index]!
+  for (const id of cluster.before) startMs = Math.max(startMs, state.endMs.get(id)!)
+  let ms = cluster.computeMs[peer.index]!
+  for (const load of cluster.loads.values())
+    if (!state.loaded[peer.index]!.has(load.key)) ms += loadMs(peer, load)
+  for (const input of cluster.inputs) {
+    if (input.from === undefined) ms += heldMs(input, peer)
+    else ms += peers.transferMs(peers.list[state.peerOf[input.from]!]!, peer, input.bytes)
+  }
+  if (cluster.resultBytes > 0) ms += peers.transferMs(peer, peers.list[0]!, cluster.resultBytes)
+  return startMs + ms
+}
+
+function clustersOf(problem: Problem, clustering: Clustering): Map<number, Cluster> {
+  const clusters = new Map<number, Cluster>()
+  for (const unit of problem.units) {
+    const id = clustering[unit.index]!
+    const cost = problem.cost(unit)
+    const cluster = clusters.get(id) ?? empty(problem)
+    clusters.set(id, cluster)
+    cluster.units.push(unit.index)
+    cluster.able &= problem.able[unit.index]!
+    for (let p = 0; p < cost.computeMs.length; p++) cluster.computeMs[p]! += cost.computeMs[p]!
+    for (const load of cost.loads) cluster.loads.set(load.key, load)
+    cluster.resultBytes += cost.resultBytes
+    for (const input of unit.inputs) {
+      const source = input.from === undefined ? undefined : clustering[input.from]!
+      if (source === id) continue
+      cluster.inputs.push(input)
+      if (source !== undefined) cluster.before.add(source)
+    }
+  }
+  for (const [id, { before }] of clusters)
+    for (const source of before) clusters.get(source)!.after.add(id)
+  return clusters
+}
+
+function empty({ peers }: Problem): Cluster {
+  return {
+    units: [],
+    able: -1n,
+    computeMs: new Float64Array(peers.list.length),
+    loads: new Map(),
+    resultBytes: 0,
+    inputs: [],
+    before: new Set(),
+    after: new Set(),
+  }
+}
+
+/** By the longest way to an end that begins with them; each after those it depends on. */
+function byUrgency(clusters: ReadonlyMap<number, Cluster>): number[] {
+  const order = inOrder(clusters)
+  const wayMs = new Map<number, number>()
+  for (const id of order.toReversed()) {
+    const { computeMs, after } = clusters.get(id)!
+    const following = Math.max(0, ...[...after].map((next) => wayMs.get(next)!))
+    wayMs.set(id, following + mean(computeMs))
+  }
+  const place = new Map(order.map((id, index) => [id, index]))
+  // What takes no time at all stays behind what it depends on.
+  return order.toSorted((a, b) => wayMs.get(b)! - wayMs.get(a)! || place.get(a)! - place.get(b)!)
+}
+
+function mean(values: Float64Array): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length
+}
+
+/** Each after those it depends on (Kahn's algorithm). */
+function inOrder(clusters: ReadonlyMap<number, Cluster>): number[] {
+  const waitingFor = new Map([...clusters].map(([id, { before }]) => [id, before.size]))
+  const order = [...clusters.keys()].filter((id) => waitingFor.get(id) === 0)
+  for (const id of order) {
+    for (const next of clusters.get(id)!.after) {
+      const left = waitingFor.get(next)! - 1
+      waitingFor.set(next, left)
+      if (left === 0) order.push(next)
+    }
+  }
+  return order
+}

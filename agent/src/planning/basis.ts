@@ -1,0 +1,94 @@
+/** What planning starts from: the prompt in units, the peers, who can do what, and for how much. */
+import type { PlanOptions } from '@comfymesh/protocol/plan'
+import type { NodeId } from '@comfymesh/protocol/workflow'
+import { type Abilities, abilitiesOf } from './abilities.ts'
+import { type Bindings, bindingsOf } from './affinity.ts'
+import { type LearnedTime, type UnitCost, unitCosts } from './cost.ts'
+import type { Graph } from './graph.ts'
+import { type Unit, type UnitInput, type Units, unitsOf, valueKey } from './group.ts'
+import { type MeantModels, meantModels, type ModelUse, modelUses } from './model-use.ts'
+import { type MeasuredLink, type Peer, type PeerOffer, type Peers, peersOf } from './peers.ts'
+import type { Problem } from './schedule.ts'
+import { type Work, workOf } from './work.ts'
+
+export interface PlanInput {
+  readonly graph: Graph
+  /** The outputs still to be made; those whose results are known are left out. */
+  readonly outputs: readonly NodeId[]
+  readonly signatures: ReadonlyMap<NodeId, string>
+  readonly peers: readonly PeerOffer[]
+  /** The peer that plans: it holds uploaded files, gets the results and wins ties. */
+  readonly submitterId: string
+  readonly options?: PlanOptions
+  readonly links?: readonly MeasuredLink[]
+  readonly learned?: readonly LearnedTime[]
+  /** Values that exist already; what makes nothing else is not run. */
+  readonly held?: readonly HeldValue[]
+  /** Peers that take no part, each with the reason. */
+  readonly excluded?: ReadonlyMap<string, string>
+}
+
+/** A value that exists, and the peers that hold it. */
+export interface HeldValue {
+  readonly nodeId: NodeId
+  readonly slot: number
+  readonly peerIds: readonly string[]
+}
+
+/** What does not depend on where the user wants things. */
+export interface Basis {
+  readonly signatures: ReadonlyMap<NodeId, string>
+  readonly units: Units
+  readonly peers: Peers
+  readonly models: MeantModels
+  readonly uses: ReadonlyMap<NodeId, readonly ModelUse[]>
+  readonly works: ReadonlyMap<NodeId, Work>
+  readonly cost: (unit: Unit) => UnitCost
+  readonly heldMs: Problem['heldMs']
+}
+
+/** The same under an affinity. */
+export interface Situation {
+  readonly units: Units
+  readonly bindings: Bindings
+  readonly abilities: Abilities
+  readonly problem: Problem
+}
+
+export function basisOf(input: PlanInput): Basis {
+  const { graph, outputs, signatures, held = [], learned = [] } = input
+  const peers = peersOf(input)
+  const holders = holdersOf(held, peers)
+  const units = unitsOf(graph, outputs, ([id, slot]) => holders.has(valueKey(id, slot)))
+  const models = meantModels(peers)
+  const uses = modelUses(graph, units.order, units.values)
+  const works = new Map(
+    units.order.map((id) => [id, workOf(graph, id, units.values, units.extents.get(id)!)]),
+  )
+  const cost = unitCosts({ units, peers, models, uses, works, learned })
+  const heldMs = ({ nodeId, slot, bytes }: UnitInput, peer: Peer) =>
+    Math.min(
+      ...holders.get(valueKey(nodeId, slot))!.map((holder) => peers.transferMs(holder, peer, bytes)),
+    )
+  return { signatures, units, peers, models, uses, works, cost, heldMs }
+}
+
+export function situationOf(basis: Basis, affinity: PlanOptions['affinity']): Situation {
+  const { units, peers, cost, heldMs } = basis
+  const bindings = bindingsOf(units.graph, peers, affinity)
+  const abilities = abilitiesOf({ ...basis, bindings })
+  const able = units.list.map((unit) => abilities.able(unit))
+  const problem = { units: units.list, peers, able, cost, heldMs }
+  return { units, bindings, abilities, problem }
+}
+
+/** Values whose holders are all gone must be made again. */
+function holdersOf(held: readonly HeldValue[], { byId }: Peers): Map<string, Peer[]> {
+  const holders = new Map<string, Peer[]>()
+  for (const { nodeId, slot, peerIds } of held) {
+    const present = peerIds.flatMap((id) => byId.get(id) ?? [])
+    const reachable = present.filter(({ absence }) => absence === undefined)
+    if (reachable.length > 0) holders.set(valueKey(nodeId, slot), reachable)
+  }
+  return holders
+}

@@ -1,0 +1,92 @@
+/** The nodes of all peers together: what a client sees, and what prompts are validated against. */
+import type { JsonObject, JsonValue } from '@comfymesh/protocol/json'
+import type { InputSpec, NodeDefinition, NodeDefinitions } from '@comfymesh/protocol/workflow'
+import { inOrder, type PeerOffer, plainName } from './peers.ts'
+import { optionsOf } from './validate-input.ts'
+
+type Specs = NonNullable<NodeDefinition['input']['required']>
+
+/** The union of what the peers that can be reached offer; of one peer alone, its own. */
+export function definitionsOf(offers: readonly PeerOffer[], submitterId: string): NodeDefinitions {
+  const present = offers.filter(({ isAway }) => isAway !== true)
+  return unionOf(inOrder(present, submitterId).map(({ definitions }) => definitions))
+}
+
+/**
+ * Every class of every peer. Of a class with different definitions the one of most peers counts,
+ * of equally many the first peer's; its dropdowns list what any peer with that definition has,
+ * the first peer's choices first.
+ * @param offers the submitting peer first, the others in an order that does not change.
+ */
+export function unionOf(offers: readonly NodeDefinitions[]): NodeDefinitions {
+  const distinct = [...new Set(offers)]
+  if (distinct.length <= 1) return distinct[0] ?? {}
+  const classes = new Set(distinct.flatMap((definitions) => Object.keys(definitions)))
+  return Object.fromEntries(
+    [...classes].map((name) => {
+      const own = offers.flatMap((definitions) => definitions[name] ?? [])
+      return [name, merged(own)]
+    }),
+  )
+}
+
+/** @param definitions of one class, at least one, a peer each. */
+function merged(definitions: readonly NodeDefinition[]): NodeDefinition {
+  const versions = new Map<string, NodeDefinition[]>()
+  for (const definition of definitions) {
+    const key = versionOf(definition)
+    versions.set(key, [...(versions.get(key) ?? []), definition])
+  }
+  const chosen = [...versions.values()].reduce((a, b) => (b.length > a.length ? b : a))
+  const distinct = [...new Set(chosen)]
+  return distinct.length === 1 ? distinct[0]! : withAllOptions(distinct)
+}
+
+/** What a definition means to a prompt: names and types, not the choices of its dropdowns. */
+export function versionOf(definition: NodeDefinition): string {
+  const types = (specs: Specs = {}) =>
+    Object.entries(specs).map(([name, spec]) => [name, typeName(spec)])
+  const { required, optional } = definition.input
+  return JSON.stringify([types(required), types(optional), definition.output])
+}
+
+/** A type as it is compared: every dropdown is a COMBO, whatever it offers. */
+export function typeName(spec: InputSpec | readonly JsonValue[] | undefined): string {
+  if (spec === undefined) return ''
+  return optionsOf(spec as readonly JsonValue[]) === undefined ? String(spec[0]) : 'COMBO'
+}
+
+function withAllOptions(definitions: readonly NodeDefinition[]): NodeDefinition {
+  const [first] = definitions
+  const input = { ...first!.input }
+  for (const part of ['required', 'optional'] as const) {
+    const specs = input[part]
+    if (specs === undefined) continue
+    const alike = definitions.map((definition) => definition.input[part]!)
+    input[part] = Object.fromEntries(
+      Object.entries(specs).map(([name, spec]) => [
+        name,
+        withOptions(
+          spec,
+          alike.map((other) => other[name]!),
+        ),
+      ]),
+    )
+  }
+  return { ...first!, input }
+}
+
+/** Both of ComfyUI's spellings of a dropdown keep theirs. */
+function withOptions(spec: InputSpec, alike: readonly InputSpec[]): InputSpec {
+  if (typeName(spec) !== 'COMBO') return spec
+  const all = new Map<JsonValue, JsonValue>()
+  for (const other of alike) {
+    for (const option of optionsOf(other as readonly JsonValue[]) ?? []) {
+      const key = typeof option === 'string' ? plainName(option) : option
+      if (!all.has(key)) all.set(key, option)
+    }
+  }
+  const options = [...all.values()]
+  if (Array.isArray(spec[0])) return [options, ...(spec.slice(1) as [JsonObject?])] as InputSpec
+  return [spec[0], { ...spec[1], options }]
+}

@@ -1,0 +1,165 @@
+/**
+ * The peers as the planner sees them: plain data, in an order that does not depend on
+ * who was heard of first. What advertisements say becomes what planning needs only here.
+ */
+import type { Advertisement, Catalog, CatalogModel } from '@comfymesh/protocol/advertisement'
+import { displayNames } from '@comfymesh/protocol/ids'
+import type { NodeDefinitions } from '@comfymesh/protocol/workflow'
+
+/** What the planner is told of a peer. */
+export interface PeerOffer {
+  readonly advertisement: Advertisement
+  /** The nodes it runs, its own models in their dropdowns. */
+  readonly definitions: NodeDefinitions
+  /** Inputs of a class that its own code judges: not bound to their dropdowns. */
+  readonly judgedInputs: (classType: string) => readonly string[]
+  /** Its models by content identity; absent while nobody knows them. */
+  readonly catalog?: Catalog
+  /** A member of the mesh, but not to be reached now. */
+  readonly isAway?: boolean
+  /** Until what runs and waits there is done; absent: guessed from the length of its queue. */
+  readonly waitMs?: number
+  /** Measured at its first start: 10^9 operations a second. Absent: guessed from its devices. */
+  readonly benchmarkGflops?: number
+}
+
+/** How fast bytes go between two peers, in either direction. */
+export interface MeasuredLink {
+  readonly peerIds: readonly [string, string]
+  readonly bytesPerSecond: number
+  readonly roundTripMs: number
+}
+
+export interface Peer {
+  readonly index: number
+  /** Its place in sets of peers, which are bits of one number. */
+  readonly bit: bigint
+  readonly peerId: string
+  /** A name that no other peer has. */
+  readonly name: string
+  readonly isHere: boolean
+  /** Why it takes part in nothing: away, or failed this job before. */
+  readonly absence: string | undefined
+  readonly offer: PeerOffer
+  /** What a stage may use of its largest device; infinite where nobody knows. */
+  readonly memoryBytes: number
+  /** By plain name, all kinds together; undefined while nobody knows them. */
+  readonly models: ReadonlyMap<string, readonly CatalogModel[]> | undefined
+  readonly residentModels: ReadonlySet<string>
+  readonly waitMs: number
+  readonly gflops: number
+}
+
+export interface Peers {
+  /** The submitting peer first, then by id: whoever comes first wins a tie. */
+  readonly list: readonly Peer[]
+  readonly byId: ReadonlyMap<string, Peer>
+  /** @returns milliseconds; 0 within one peer. */
+  transferMs(from: Peer, to: Peer, bytes: number): number
+}
+
+/** What a job took most often, as long as a peer says only how many of them wait. */
+const USUAL_JOB_MS = 20_000
+
+/** Before anything is measured: a mid-range GPU, and a desktop's CPU, in float32. */
+const USUAL_GPU_GFLOPS = 8_000
+const USUAL_CPU_GFLOPS = 250
+
+/** Gigabit Ethernet in a house, until the link is measured. */
+const USUAL_LINK = { bytesPerSecond: 110e6, roundTripMs: 1 }
+
+export interface PeersInput {
+  readonly peers: readonly PeerOffer[]
+  /** The peer that plans: it wins ties, holds the uploaded files and gets the results. */
+  readonly submitterId: string
+  readonly links?: readonly MeasuredLink[]
+  /** Peers that take no part, each with the reason. */
+  readonly excluded?: ReadonlyMap<string, string>
+}
+
+export function peersOf({ peers, submitterId, links = [], excluded }: PeersInput): Peers {
+  const names = displayNames(peers.map(({ advertisement }) => advertisement))
+  const list = inOrder(peers, submitterId).map((offer, index): Peer => {
+    const { peerId, residentModels, queue } = offer.advertisement
+    return {
+      index,
+      bit: 1n << BigInt(index),
+      peerId,
+      name: names.get(peerId)!,
+      isHere: peerId === submitterId,
+      absence: excluded?.get(peerId) ?? (offer.isAway ? 'away' : undefined),
+      offer,
+      memoryBytes: memoryOf(offer),
+      models: offer.catalog && modelsByName(offer.catalog),
+      residentModels: new Set(residentModels),
+      waitMs: offer.waitMs ?? (queue.running + queue.waiting) * USUAL_JOB_MS,
+      gflops: offer.benchmarkGflops ?? usualGflops(offer),
+    }
+  })
+  const byId = new Map(list.map((peer) => [peer.peerId, peer]))
+  return { list, byId, transferMs: transfers(list, byId, links) }
+}
+
+/** The submitting peer first, then by id. */
+export function inOrder(peers: readonly PeerOffer[], submitterId: string): PeerOffer[] {
+  const rank = ({ advertisement: { peerId } }: PeerOffer) => (peerId === submitterId ? 0 : 1)
+  return peers.toSorted(
+    (a, b) =>
+      rank(a) - rank(b) || (a.advertisement.peerId < b.advertisement.peerId ? -1 : 1),
+  )
+}
+
+/** Workflows made on Windows write `sub\model` for `sub/model`. */
+export function plainName(name: string): string {
+  return name.replaceAll('\\', '/')
+}
+
+function modelsByName(catalog: Catalog): Map<string, CatalogModel[]> {
+  const models = new Map<string, CatalogModel[]>()
+  for (const model of catalog) {
+    const name = plainName(model.name)
+    models.set(name, [...(models.get(name) ?? []), model])
+  }
+  return models
+}
+
+/** What is free, and what our own models hold: those give way to others. */
+function memoryOf({ advertisement, catalog = [] }: PeerOffer): number {
+  const { devices, memoryBudgetBytes = Number.POSITIVE_INFINITY, residentModels } = advertisement
+  const gpus = devices.filter(({ kind }) => kind === 'gpu')
+  const used = gpus.length > 0 ? gpus : devices
+  if (used.length === 0) return memoryBudgetBytes
+  const resident = new Set(residentModels)
+  const yielding = new Map(
+    catalog.filter(({ id }) => resident.has(id)).map(({ id, sizeBytes }) => [id, sizeBytes]),
+  )
+  const yieldingBytes = [...yielding.values()].reduce((sum, bytes) => sum + bytes, 0)
+  const available = used.map(({ totalBytes, freeBytes = totalBytes }) =>
+    Math.min(totalBytes, freeBytes + yieldingBytes),
+  )
+  return Math.min(memoryBudgetBytes, Math.max(...available))
+}
+
+function usualGflops({ advertisement: { devices } }: PeerOffer): number {
+  return devices.some(({ kind }) => kind === 'gpu') ? USUAL_GPU_GFLOPS : USUAL_CPU_GFLOPS
+}
+
+function transfers(
+  list: readonly Peer[],
+  byId: ReadonlyMap<string, Peer>,
+  links: readonly MeasuredLink[],
+): Peers['transferMs'] {
+  const measured = new Map<number, MeasuredLink>()
+  const key = (a: Peer, b: Peer) => a.index * list.length + b.index
+  for (const link of links) {
+    const [a, b] = link.peerIds.map((id) => byId.get(id))
+    if (a === undefined || b === undefined) continue
+    measured.set(key(a, b), link)
+    measured.set(key(b, a), link)
+  }
+  return (from, to, bytes) => {
+    if (from === to) return 0
+    const { bytesPerSecond, roundTripMs } = measured.get(key(from, to)) ?? USUAL_LINK
+    return roundTripMs + (bytes * 1000) / bytesPerSecond
+  }
+}
