@@ -122,6 +122,7 @@ export function planOptionsOf(extraData: JsonObject): PlanOptions {
   if (parsed.success) return parsed.data
   const { path, message } = parsed.error.issues[0]!
   const where = ['extra_data', 'comfymesh', ...path].join('.')
-  const shape = '{ affinity: { "<node id or class>": "<peer>" }, fallback: "none", "ask" or "auto" }'
+  const shape =
+    '{ affinity: { "<node id or class>": "<peer>" }, fallback: "none", "ask" or "auto" }'
   throw new MeshError('invalid_prompt', `${where}: ${message}. It has the shape ${shape}.`)
 }

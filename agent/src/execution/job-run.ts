@@ -1,15 +1,10 @@
 /** One job from its place at the head of the queue to its end. */
-import { randomUUID } from 'node:crypto'
 import { MeshError } from '@comfymesh/protocol/errors'
-import { type JsonObject, type JsonValue, parseJson, stringifyJson } from '@comfymesh/protocol/json'
+import { type JsonObject, parseJson, stringifyJson } from '@comfymesh/protocol/json'
 import type { Placement, PlannedStage } from '@comfymesh/protocol/plan'
-import { isLink, type NodeId } from '@comfymesh/protocol/workflow'
+import type { NodeId } from '@comfymesh/protocol/workflow'
 import type { PngText } from '../base/png-text.ts'
-import type { Executor } from '../executors/executor.ts'
-import { executionOrder, type Graph, usedInputs } from '../planning/graph.ts'
-import { definitionsOf, type PeerOffer } from '../planning/place.ts'
-import { planJob } from '../planning/plan.ts'
-import { signaturesOf } from '../planning/signature.ts'
+import { type JobPlanModules, planRequest } from './job-plan.ts'
 import type { KnownResults } from './known-results.ts'
 import type { LiveJob } from './live-job.ts'
 import type { PictureFiles } from './picture-files.ts'
@@ -17,9 +12,7 @@ import { pngTexts } from './png-texts.ts'
 import type { StageClient } from './stage-client.ts'
 import { announceCached, type CachedNodes, createStageRecorder } from './stage-recorder.ts'
 
-export interface JobRunModules {
-  readonly offers: () => Promise<readonly PeerOffer[]>
-  readonly executor: Pick<Executor, 'fingerprint'>
+export interface JobRunModules extends JobPlanModules {
   readonly client: StageClient
   readonly pictures: Pick<PictureFiles, 'save' | 'exist'>
   readonly results: KnownResults
@@ -61,27 +54,18 @@ async function runWithRetry(job: LiveJob, signal: AbortSignal, modules: JobRunMo
 }
 
 async function runOnce(job: LiveJob, signal: AbortSignal, modules: JobRunModules): Promise<void> {
-  const { prompt, outputs } = job.state.request
-  const peers = await modules.offers()
-  const definitions = definitionsOf(peers)
-  const graph: Graph = { prompt, definitions }
-  const order = executionOrder(graph, outputs)
-  const fingerprints = await fingerprintsOf(graph, order, modules.executor)
-  const signatures = signaturesOf(graph, order, fingerprints)
+  const made = await madeBefore(job, modules)
+  const planned = await planRequest(job.state.request, modules, made)
+  const { plan, signatures, known, cachedIds } = planned
   modules.results.keepOnly(signatures.values())
-  const known = await modules.results.recall(outputs, signatures)
-  for (const [id, output] of await madeBefore(job, modules)) known.set(id, output)
-  const wanted = outputs.filter((id) => !known.has(id))
-  const plan = planJob({ graph, outputs: wanted, signatures, peers })
+  if (plan.question !== undefined) throw unanswered(plan.question)
   await job.record({ type: 'planned', plan })
-  const planned = new Set(plan.stages.flatMap(({ nodes }) => nodes.map(({ id }) => id)))
-  const cachedIds = order.filter((id) => !planned.has(id))
   const cached = {
     nodeIds: cachedIds,
-    outputs: Object.fromEntries([...known].filter(([id]) => !planned.has(id))),
+    outputs: Object.fromEntries([...known].filter(([id]) => cachedIds.includes(id))),
   }
   if (plan.stages.length === 0) await announceCached(job, cached)
-  const texts = () => pngTexts(job.state.request, graph, order)
+  const texts = () => pngTexts(job.state.request, planned.graph, planned.order)
   for (const stage of plan.stages) {
     const placement = plan.placements.find(({ stageId }) => stageId === stage.id)!
     await runStage({ job, stage, placement, cached, texts, signal }, modules)
@@ -92,11 +76,17 @@ async function runOnce(job: LiveJob, signal: AbortSignal, modules: JobRunModules
 async function madeBefore(
   job: LiveJob,
   { pictures }: Pick<JobRunModules, 'pictures'>,
-): Promise<[NodeId, JsonObject][]> {
-  const made: [NodeId, JsonObject][] = []
+): Promise<Map<NodeId, JsonObject>> {
+  const made = new Map<NodeId, JsonObject>()
   for (const [id, output] of Object.entries(job.state.outputs))
-    if (await pictures.exist(output)) made.push([id, output])
+    if (await pictures.exist(output)) made.set(id, output)
   return made
+}
+
+/** Nobody may decide for a user who wants to be asked. */
+function unanswered(question: string): MeshError {
+  const message = `${question} If so, run it again with extra_data.comfymesh.fallback "auto".`
+  return new MeshError('no_peer', message, { details: { question } })
 }
 
 interface StageRun {
@@ -133,24 +123,6 @@ async function runStage(run: StageRun, modules: JobRunModules): Promise<void> {
     await recorder.settled()
     throw error
   }
-}
-
-/** What else than its inputs decides a node's result; unknown means: run it always. */
-async function fingerprintsOf(
-  graph: Graph,
-  order: readonly NodeId[],
-  executor: Pick<Executor, 'fingerprint'>,
-): Promise<Map<NodeId, string>> {
-  const fingerprints = new Map<NodeId, string>()
-  for (const id of order) {
-    const constants = usedInputs(graph, id).filter(([, value]) => !isLink(value))
-    const { class_type } = graph.prompt[id]!
-    const fingerprint = await executor
-      .fingerprint(class_type, Object.fromEntries<JsonValue>(constants))
-      .catch(() => randomUUID())
-    if (fingerprint !== undefined) fingerprints.set(id, fingerprint)
-  }
-  return fingerprints
 }
 
 /** The last event of a job that did not complete. */

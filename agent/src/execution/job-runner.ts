@@ -6,7 +6,7 @@ import { MeshError } from '@comfymesh/protocol/errors'
 import { foldJob, isFinished, type JobRequest, type JobState } from '@comfymesh/protocol/job'
 import type { NodeDefinitions } from '@comfymesh/protocol/workflow'
 import type { Executor } from '../executors/executor.ts'
-import { definitionsOf } from '../planning/place.ts'
+import { definitionsOf } from '../planning/definitions.ts'
 import {
   movedPlaces,
   prioritisedPlace,

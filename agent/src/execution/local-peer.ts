@@ -1,7 +1,7 @@
 /** What this machine offers to its own planner: the same shape in which other peers will. */
 import type { Advertisement } from '@comfymesh/protocol/advertisement'
 import type { Executor } from '../executors/executor.ts'
-import type { PeerOffer } from '../planning/place.ts'
+import type { PeerOffer } from '../planning/peers.ts'
 
 export interface LocalPeer {
   readonly advertisement: Advertisement

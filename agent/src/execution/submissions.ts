@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { MeshError } from '@comfymesh/protocol/errors'
 import type { JobRequest, JobState } from '@comfymesh/protocol/job'
 import type { JsonObject, JsonValue } from '@comfymesh/protocol/json'
+import { planOptionsOf } from '@comfymesh/protocol/plan'
 import type { NodeDefinitions, NodeId } from '@comfymesh/protocol/workflow'
 import type { Executor } from '../executors/executor.ts'
 import type { NodeErrors, Problem } from '../planning/problem.ts'
@@ -83,6 +84,8 @@ export function createSubmit(
     const id = submission.id ?? randomUUID()
     if (submission.prompt === undefined) return refused(refusals.noPrompt)
     if (!isJobId(id)) return refused(refusals.badId)
+    const wrongOptions = planOptionsProblem(submission.extraData)
+    if (wrongOptions !== undefined) return refused(wrongOptions)
     if (submitting.has(id) || modules.isUnfinished(id)) return refused(refusals.idInUse)
     submitting.add(id)
     try {
@@ -111,6 +114,22 @@ export function isJobId(id: unknown): id is string {
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 
+/** What is wrong with what the prompt asks of the planner, if anything. */
+export function planOptionsProblem(extraData: JsonObject): Refusal | undefined {
+  try {
+    planOptionsOf(extraData)
+    return undefined
+  } catch (error) {
+    return [
+      'invalid_plan_options',
+      'Invalid options in extra_data.comfymesh',
+      (error as Error).message,
+    ]
+  }
+}
+
+type Refusal = readonly [type: string, message: string, details: string]
+
 /** Why a submission is not even validated: type, message and details as clients know them. */
 const refusals = {
   noPrompt: ['no_prompt', 'No prompt provided', 'No prompt provided'],
@@ -126,10 +145,7 @@ const refusals = {
   ],
 } as const
 
-function refused([
-  type,
-  message,
-  details,
-]: (typeof refusals)[keyof typeof refusals]): SubmissionResult {
-  return { accepted: false, error: { type, message, details, extra_info: {} }, nodeErrors: {} }
+function refused([type, message, details]: Refusal) {
+  const error = { type, message, details, extra_info: {} }
+  return { accepted: false, error, nodeErrors: {} } as const
 }

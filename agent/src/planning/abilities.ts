@@ -39,10 +39,12 @@ export function abilitiesOf(input: AbilitiesInput): Abilities {
   const fitting = memoized((bytes: number) => bitsOf(peers, (peer) => bytes <= peer.memoryBytes))
   const present = bitsOf(peers, ({ absence }) => absence === undefined)
   const ableNode = memoized(
-    (id: NodeId) => present & lacks(requirement.key(id)).able & fitting(memory(id)) & bindings.allowed(id),
+    (id: NodeId) =>
+      present & lacks(requirement.key(id)).able & fitting(memory(id)) & bindings.allowed(id),
   )
   return {
-    able: ({ nodes, loaders }) => [...loaders, ...nodes].reduce((bits, id) => bits & ableNode(id), present),
+    able: ({ nodes, loaders }) =>
+      [...loaders, ...nodes].reduce((bits, id) => bits & ableNode(id), present),
     lack: (id, peer) => {
       if (peer.absence !== undefined) return peer.absence
       const reason = lacks(requirement.key(id)).reasons[peer.index]
@@ -168,13 +170,17 @@ function optionLack(
   const chosen = Array.isArray(value) ? value : [value]
   const missing = chosen.find((choice) => !offers(options, choice))
   if (missing !== undefined)
-    return isFileName(missing) ? `lacks model ${missing}` : `does not offer ${name} ${String(missing)}`
+    return isFileName(missing)
+      ? `lacks model ${missing}`
+      : `does not offer ${name} ${String(missing)}`
   const other = chosen.find((choice) => isFileName(choice) && !models.isSame(peer, choice))
   return other === undefined ? undefined : `has another file named ${String(other)}`
 }
 
 function offers(options: readonly JsonValue[], choice: JsonValue): boolean {
   if (options.includes(choice)) return true
-  if (typeof choice !== 'string' || !choice.includes('/') && !choice.includes('\\')) return false
-  return options.some((option) => typeof option === 'string' && plainName(option) === plainName(choice))
+  if (typeof choice !== 'string' || (!choice.includes('/') && !choice.includes('\\'))) return false
+  return options.some(
+    (option) => typeof option === 'string' && plainName(option) === plainName(choice),
+  )
 }

@@ -6,7 +6,7 @@ import { type Bindings, bindingsOf } from './affinity.ts'
 import { type LearnedTime, type UnitCost, unitCosts } from './cost.ts'
 import type { Graph } from './graph.ts'
 import { type Unit, type UnitInput, type Units, unitsOf, valueKey } from './group.ts'
-import { type MeantModels, meantModels, type ModelUse, modelUses } from './model-use.ts'
+import { type MeantModels, type ModelUse, meantModels, modelUses } from './model-use.ts'
 import { type MeasuredLink, type Peer, type PeerOffer, type Peers, peersOf } from './peers.ts'
 import type { Problem } from './schedule.ts'
 import { type Work, workOf } from './work.ts'
@@ -68,7 +68,9 @@ export function basisOf(input: PlanInput): Basis {
   const cost = unitCosts({ units, peers, models, uses, works, learned })
   const heldMs = ({ nodeId, slot, bytes }: UnitInput, peer: Peer) =>
     Math.min(
-      ...holders.get(valueKey(nodeId, slot))!.map((holder) => peers.transferMs(holder, peer, bytes)),
+      ...holders
+        .get(valueKey(nodeId, slot))!
+        .map((holder) => peers.transferMs(holder, peer, bytes)),
     )
   return { signatures, units, peers, models, uses, works, cost, heldMs }
 }

@@ -32,9 +32,10 @@ export function candidatesOf({ problem, units, bindings }: Situation): Candidate
   const edges = edgesBetween(units)
   const input: ClusterInput = { units: list, edges, able: problem.able, meanMs: meanTimes(problem) }
   const isBound = units.order.some((id) => bindings.key(id) !== undefined)
-  const simple = ableOfAll === 0n
-    ? split(problem, cheapestCut(input), whyCut(isBound))
-    : together(problem, ableOfAll)
+  const simple =
+    ableOfAll === 0n
+      ? split(problem, cheapestCut(input), whyCut(isBound))
+      : together(problem, ableOfAll)
   if (peers.list.length === 1 || list.length === 1) return simple
   const parallel = split(problem, branches(input), '')
   const savedMs = simple.schedule.finishMs - parallel.schedule.finishMs

@@ -66,7 +66,8 @@ export function branches(input: ClusterInput): Clustering {
       const [from, to] = [joining.find(edge.from), joining.find(edge.to)]
       if (from === to) continue
       const servesOne = joining.after(from).size === 1 && !keepsApart(joining.before(to), from, to)
-      const servedByOne = joining.before(to).size === 1 && !keepsApart(joining.after(from), to, from)
+      const servedByOne =
+        joining.before(to).size === 1 && !keepsApart(joining.after(from), to, from)
       if ((servesOne || servedByOne) && joining.tryJoin(from, to)) joined = true
     }
   }

@@ -83,7 +83,10 @@ function resultBytes(nodes: readonly NodeId[], { graph, values, extents }: Units
     .filter((id) => graph.definitions[graph.prompt[id]!.class_type]!.output_node)
     .flatMap((id) => values.links(id).filter((link) => values.type(link) === 'IMAGE'))
     .map((link) => extents.get(link[0])!)
-    .reduce((sum, { width, height, batch }) => sum + width * height * batch * RESULT_BYTES_PER_PIXEL, 0)
+    .reduce(
+      (sum, { width, height, batch }) => sum + width * height * batch * RESULT_BYTES_PER_PIXEL,
+      0,
+    )
 }
 
 /** Milliseconds of a node on each peer; nodes of equal class, model and size share one array. */
@@ -120,7 +123,8 @@ function historyOf(learned: readonly LearnedTime[]) {
     if (times === undefined) byKey.set(key, [time])
     else times.push(time)
   }
-  return (classType: string, modelId: string | undefined) => byKey.get(keyOf(classType, modelId)) ?? []
+  return (classType: string, modelId: string | undefined) =>
+    byKey.get(keyOf(classType, modelId)) ?? []
 }
 
 interface Size {

@@ -6,10 +6,14 @@ import { optionsOf } from './validate-input.ts'
 
 type Specs = NonNullable<NodeDefinition['input']['required']>
 
-/** The union of what the peers that can be reached offer; of one peer alone, its own. */
-export function definitionsOf(offers: readonly PeerOffer[], submitterId: string): NodeDefinitions {
-  const present = offers.filter(({ isAway }) => isAway !== true)
-  return unionOf(inOrder(present, submitterId).map(({ definitions }) => definitions))
+/**
+ * The union of what the peers that can be reached offer; of one peer alone, its own.
+ * @param offers the submitting peer first.
+ */
+export function definitionsOf(offers: readonly PeerOffer[]): NodeDefinitions {
+  const submitterId = offers[0]?.advertisement.peerId ?? ''
+  const present = inOrder(offers, submitterId).filter(({ isAway }) => isAway !== true)
+  return unionOf(present.map(({ definitions }) => definitions))
 }
 
 /**

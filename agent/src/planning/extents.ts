@@ -65,10 +65,12 @@ function isPicture({ prompt, definitions }: Graph, [id, slot]: readonly [NodeId,
 
 function largest(extents: readonly Extent[]): Extent {
   const area = ({ width, height, batch }: Extent) => width * height * batch
-  return extents.reduce<Extent | undefined>(
-    (best, one) => (best === undefined || area(one) > area(best) ? one : best),
-    undefined,
-  ) ?? USUAL
+  return (
+    extents.reduce<Extent | undefined>(
+      (best, one) => (best === undefined || area(one) > area(best) ? one : best),
+      undefined,
+    ) ?? USUAL
+  )
 }
 
 function scaleOf(classType: string, number: (name: string) => number | undefined): number {

@@ -3,8 +3,8 @@
  * travel runs between them. Loaders belong to no unit; each unit names those it needs.
  */
 import type { NodeId, NodeLink } from '@comfymesh/protocol/workflow'
-import { type Extent, extentsOf } from './extents.ts'
 import { stronglyConnected } from './components.ts'
+import { type Extent, extentsOf } from './extents.ts'
 import { executionOrder, type Graph } from './graph.ts'
 import { type Values, valueBytes, valuesOf } from './values.ts'
 

@@ -4,8 +4,8 @@ import type { JsonValue } from '@comfymesh/protocol/json'
 import type { NodeId, NodeLink } from '@comfymesh/protocol/workflow'
 import { declaredInputs, type Graph } from './graph.ts'
 import { type Peer, type Peers, plainName } from './peers.ts'
-import type { Values } from './values.ts'
 import { optionsOf } from './validate-input.ts'
+import type { Values } from './values.ts'
 
 /** The model files that a prompt means, by plain name. */
 export interface MeantModels {

@@ -104,8 +104,7 @@ export function peersOf({ peers, submitterId, links = [], excluded }: PeersInput
 export function inOrder(peers: readonly PeerOffer[], submitterId: string): PeerOffer[] {
   const rank = ({ advertisement: { peerId } }: PeerOffer) => (peerId === submitterId ? 0 : 1)
   return peers.toSorted(
-    (a, b) =>
-      rank(a) - rank(b) || (a.advertisement.peerId < b.advertisement.peerId ? -1 : 1),
+    (a, b) => rank(a) - rank(b) || (a.advertisement.peerId < b.advertisement.peerId ? -1 : 1),
   )
 }
 

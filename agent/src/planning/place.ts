@@ -1,5 +1,5 @@
 /** A schedule as the user sees it: each placement with its reason, and why no other peer. */
-import type { PlannedStage, Placement, Rejection } from '@comfymesh/protocol/plan'
+import type { Placement, PlannedStage, Rejection } from '@comfymesh/protocol/plan'
 import type { Abilities } from './abilities.ts'
 import type { Peer } from './peers.ts'
 import { type Problem, type StageTimes, scheduleOf } from './schedule.ts'
@@ -66,10 +66,14 @@ function slowness(there: StageTimes, here: StageTimes, chosen: Peer): string {
   // Were it not for what it has to do already, it would end no later.
   if (delayMs > 0 && delayMs >= there.finishMs - here.finishMs)
     return `busy, ${seconds(there.waitMs)} behind`
-  const model = there.loadMs - here.loadMs
-  const why = model > (workMs(there) - workMs(here)) / 2 ? ', the model is not loaded there' : ''
-  return `slower: ${seconds(there.finishMs)} instead of ${seconds(here.finishMs)}${why}`
+  const moreLoadMs = there.loadMs - here.loadMs
+  const why = moreLoadMs > (workMs(there) - workMs(here)) / 2 ? ', its model is not loaded' : ''
+  const [slow, fast] = [seconds(there.finishMs), seconds(here.finishMs)]
+  return slow === fast ? `slower, by less than ${STEP}` : `slower: ${slow} instead of ${fast}${why}`
 }
+
+/** What `seconds` does not show. */
+const STEP = '1 s'
 
 /** `0.4 s`, `12 s`. */
 export function seconds(ms: number): string {

@@ -20,8 +20,8 @@ import { checkAffinity, without } from './affinity.ts'
 import { type Basis, basisOf, type PlanInput, type Situation, situationOf } from './basis.ts'
 import { candidatesOf } from './candidates.ts'
 import { placementsOf } from './place.ts'
-import { noPeer, stuckUnits, wishRefused } from './refusal.ts'
 import { edgesOf, plannedStages } from './planned-stages.ts'
+import { noPeer, stuckUnits, wishRefused } from './refusal.ts'
 
 const FREE: PlanOptions = { affinity: {}, fallback: 'auto' }
 
@@ -55,5 +55,11 @@ function bestPlan({ signatures }: Basis, situation: Situation): Plan {
   const placements = placementsOf({ ...situation, peerOf, stages })
   const travelling = edges.filter(({ travels }) => travels)
   const transferBytes = travelling.reduce((sum, { bytes }) => sum + bytes, 0)
-  return { stages, edges, placements, reason, totals: { finishMs: schedule.finishMs, transferBytes } }
+  return {
+    stages,
+    edges,
+    placements,
+    reason,
+    totals: { finishMs: schedule.finishMs, transferBytes },
+  }
 }

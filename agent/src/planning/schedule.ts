@@ -43,14 +43,17 @@ export type Visitor = (
   elsewhere: (peer: Peer) => StageTimes,
 ) => void
 
+/** Nothing is gained by running less than this while a machine waits for something else. */
+const LIGHT_MS = 50
+
 /** @param peerOf by unit the index of its peer. */
-export function scheduleOf(
-  problem: Problem,
-  peerOf: ArrayLike<number>,
-  visit?: Visitor,
-): Schedule {
+export function scheduleOf(problem: Problem, peerOf: ArrayLike<number>, visit?: Visitor): Schedule {
   const { peers } = problem
-  const stages = stagesOf(problem.units, peers, peerOf)
+  const isLight = (unit: Unit) => {
+    const { computeMs, loads } = problem.cost(unit)
+    return loads.length === 0 && computeMs[peerOf[unit.index]!]! < LIGHT_MS
+  }
+  const stages = stagesOf(problem.units, peers, peerOf, isLight)
   const readyMs = Float64Array.from(peers.list, ({ waitMs }) => waitMs)
   const loaded = peers.list.map(() => new Set<string>())
   const times: StageTimes[] = []

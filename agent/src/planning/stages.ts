@@ -1,6 +1,6 @@
 /** Stages made of units that have their peers: as few as possible, none waiting for nothing. */
-import type { Unit, UnitInput } from './group.ts'
-import { stronglyConnected } from './components.ts'
+
+import { type Unit, type UnitInput, valueKey } from './group.ts'
 import type { Peer, Peers } from './peers.ts'
 
 export interface StageDraft {
@@ -16,27 +16,24 @@ export interface StageDraft {
  * Units of one peer that lie equally deep share a stage. Depth grows wherever a value leaves for
  * another peer, there and for what follows on the same peer, because values leave a stage when
  * it ends; so no two stages wait for each other. Units that others wait for share a stage only
- * with what they are connected to.
+ * with those that the same peers wait for.
  * @param peerOf by unit the index of its peer.
+ * @param isLight whether a unit takes next to no time: it may as well wait with what needs it.
  * @returns each after those it depends on.
  */
 export function stagesOf(
   units: readonly Unit[],
   { list }: Peers,
   peerOf: ArrayLike<number>,
+  isLight: (unit: Unit) => boolean,
 ): StageDraft[] {
-  const exporting = new Set(
-    units.flatMap(({ index, inputs }) =>
-      inputs.flatMap(({ from }) => (from !== undefined && peerOf[from] !== peerOf[index] ? [from] : [])),
-    ),
-  )
-  const groups = grouped(units, peerOf, exporting)
+  const groups = grouped({ units, peerOf, isLight, takers: takersOf(units, peerOf) })
   const stageOf = new Map(groups.flatMap((group, at) => group.map(({ index }) => [index, at])))
   return groups.map((group, at) => {
     const outside = group
       .flatMap(({ inputs }) => inputs)
       .filter(({ from }) => from === undefined || stageOf.get(from) !== at)
-    const once = new Map(outside.map((input) => [`${input.nodeId} ${input.slot}`, input]))
+    const once = new Map(outside.map((input) => [valueKey(input.nodeId, input.slot), input]))
     const inputs = [...once.values()]
     const sources = inputs.flatMap(({ from }) => (from === undefined ? [] : [stageOf.get(from)!]))
     const after = [...new Set(sources)].sort((a, b) => a - b)
@@ -44,81 +41,80 @@ export function stagesOf(
   })
 }
 
-function grouped(
-  units: readonly Unit[],
-  peerOf: ArrayLike<number>,
-  exporting: ReadonlySet<number>,
-): Unit[][] {
-  const depths = depthsOf(units, peerOf, exporting)
-  const serving = servingOf(units, depths, peerOf, exporting)
-  const isTogether = (a: number, b: number) =>
-    depths[a] === depths[b] && peerOf[a] === peerOf[b] && serving.has(a) === serving.has(b)
-  const connected = connectedUnits(units, isTogether)
+interface Assigned {
+  readonly units: readonly Unit[]
+  readonly peerOf: ArrayLike<number>
+  readonly isLight: (unit: Unit) => boolean
+  /** By unit the other peers that wait for its values; absent where none does. */
+  readonly takers: ReadonlyMap<number, ReadonlySet<number>>
+}
+
+function takersOf(units: readonly Unit[], peerOf: ArrayLike<number>): Map<number, Set<number>> {
+  const takers = new Map<number, Set<number>>()
+  for (const { index, inputs } of units) {
+    for (const { from } of inputs) {
+      if (from === undefined || peerOf[from] === peerOf[index]) continue
+      takers.set(from, (takers.get(from) ?? new Set()).add(peerOf[index]!))
+    }
+  }
+  return takers
+}
+
+function grouped(assigned: Assigned): Unit[][] {
+  const { units, peerOf } = assigned
+  const depths = depthsOf(assigned)
+  const served = servedBy(assigned, depths)
   const groups = new Map<string, Unit[]>()
   for (const unit of units) {
-    const place = `${depths[unit.index]} ${peerOf[unit.index]}`
-    const key = serving.has(unit.index) ? `${place} ${connected[unit.index]}` : place
+    const key = `${depths[unit.index]} ${peerOf[unit.index]} ${served[unit.index]}`
     const group = groups.get(key)
     if (group === undefined) groups.set(key, [unit])
     else group.push(unit)
   }
-  const rank = ([first]: Unit[]) => depths[first!.index]! * 2 + (serving.has(first!.index) ? 0 : 1)
-  return [...groups.values()].sort((a, b) => rank(a) - rank(b) || a[0]!.index - b[0]!.index)
+  // At equal depth those first for which other peers wait, and those which serve most of them.
+  const rank = ([unit]: Unit[]) => served[unit!.index]!.match(/\d+/g)?.length ?? 0
+  return [...groups.values()].sort(
+    (a, b) =>
+      depths[a[0]!.index]! - depths[b[0]!.index]! ||
+      rank(b) - rank(a) ||
+      a[0]!.index - b[0]!.index,
+  )
 }
 
-function depthsOf(
-  units: readonly Unit[],
-  peerOf: ArrayLike<number>,
-  exporting: ReadonlySet<number>,
-): number[] {
+function depthsOf({ units, peerOf, isLight, takers }: Assigned): number[] {
   const depths: number[] = []
   for (const { index, inputs } of units) {
     depths[index] = 0
     for (const { from } of inputs) {
       if (from === undefined) continue
-      const isBehind = peerOf[from] !== peerOf[index] || exporting.has(from)
+      const isBehind = peerOf[from] !== peerOf[index] || takers.has(from)
       depths[index] = Math.max(depths[index]!, depths[from]! + (isBehind ? 1 : 0))
     }
+  }
+  const needed = new Map<number, number>()
+  for (const unit of units.toReversed()) {
+    const { index, inputs } = unit
+    const latest = needed.get(index)
+    if (latest !== undefined && !takers.has(index) && isLight(unit)) depths[index] = latest
+    for (const { from } of inputs)
+      if (from !== undefined)
+        needed.set(from, Math.min(needed.get(from) ?? Number.POSITIVE_INFINITY, depths[index]!))
   }
   return depths
 }
 
-/** The units that other peers wait for, directly or through units of the same depth and peer. */
-function servingOf(
-  units: readonly Unit[],
-  depths: readonly number[],
-  peerOf: ArrayLike<number>,
-  exporting: ReadonlySet<number>,
-): Set<number> {
-  const serving = new Set(exporting)
+/**
+ * By unit the other peers that wait for it, directly or through units of its own depth and peer,
+ * as a text that is equal for equal peers. What leads to a unit serves at least the same peers.
+ */
+function servedBy({ units, peerOf, takers }: Assigned, depths: readonly number[]): string[] {
+  const served = units.map(({ index }) => new Set(takers.get(index)))
   for (const { index, inputs } of units.toReversed()) {
-    if (!serving.has(index)) continue
-    for (const { from } of inputs)
-      if (from !== undefined && depths[from] === depths[index] && peerOf[from] === peerOf[index])
-        serving.add(from)
-  }
-  return serving
-}
-
-/** By unit the number of its group, where neighbours that belong together are joined. */
-function connectedUnits(
-  units: readonly Unit[],
-  isTogether: (a: number, b: number) => boolean,
-): number[] {
-  const neighbours = units.map((): number[] => [])
-  for (const { index, inputs } of units) {
     for (const { from } of inputs) {
-      if (from === undefined || !isTogether(from, index)) continue
-      neighbours[from]!.push(index)
-      neighbours[index]!.push(from)
+      if (from === undefined || depths[from] !== depths[index]) continue
+      if (peerOf[from] !== peerOf[index]) continue
+      for (const taker of served[index]!) served[from]!.add(taker)
     }
   }
-  const groupOf: number[] = []
-  stronglyConnected(
-    units.map(({ index }) => index),
-    (index) => neighbours[index]!,
-  ).forEach((group, number) => {
-    for (const index of group) groupOf[index] = number
-  })
-  return groupOf
+  return served.map((peers) => [...peers].sort((a, b) => a - b).join(' '))
 }

@@ -82,7 +82,10 @@ export function valuesOf(graph: Graph, order: readonly NodeId[]): Values {
     const outputs = definitionOf(graph, id).output as readonly unknown[]
     // A dropdown's choice may be an output; older nodes spell its type as the list of choices.
     const plain = outputs.map((output) => (typeof output === 'string' ? output : 'COMBO'))
-    types.set(id, plain.map((output) => (output === '*' ? passedOn(links, type) : output)))
+    types.set(
+      id,
+      plain.map((output) => (output === '*' ? passedOn(links, type) : output)),
+    )
     const isKeeping = links.some(
       (link) => kept.has(type(link)) || (type(link) === 'CONDITIONING' && keeping.has(link[0])),
     )

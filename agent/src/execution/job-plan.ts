@@ -1,0 +1,80 @@
+/**
+ * From a request to its plan: which results are known already, and where the rest runs. The
+ * same for a job that is about to run and for a prompt whose plan is only shown.
+ */
+import { randomUUID } from 'node:crypto'
+import type { JobRequest } from '@comfymesh/protocol/job'
+import type { JsonObject, JsonValue } from '@comfymesh/protocol/json'
+import { type Plan, planOptionsOf } from '@comfymesh/protocol/plan'
+import { isLink, type NodeId } from '@comfymesh/protocol/workflow'
+import type { Executor } from '../executors/executor.ts'
+import { definitionsOf } from '../planning/definitions.ts'
+import { executionOrder, type Graph, usedInputs } from '../planning/graph.ts'
+import type { PeerOffer } from '../planning/peers.ts'
+import { planJob } from '../planning/plan.ts'
+import { signaturesOf } from '../planning/signature.ts'
+import type { KnownResults } from './known-results.ts'
+
+export interface JobPlanModules {
+  /** This machine's own first. */
+  readonly offers: () => Promise<readonly PeerOffer[]>
+  readonly executor: Pick<Executor, 'fingerprint'>
+  readonly results: Pick<KnownResults, 'recall'>
+}
+
+export interface JobPlan {
+  readonly plan: Plan
+  readonly graph: Graph
+  /** Every node that the outputs need, in execution order. */
+  readonly order: readonly NodeId[]
+  readonly signatures: ReadonlyMap<NodeId, string>
+  /** What output nodes showed that need not run. */
+  readonly known: ReadonlyMap<NodeId, JsonObject>
+  /** Nodes that the outputs need and the plan does not run. */
+  readonly cachedIds: NodeId[]
+}
+
+/**
+ * @param made what outputs showed that an earlier attempt made.
+ * @throws MeshError `no_peer`, `invalid_prompt` for options that make no sense.
+ */
+export async function planRequest(
+  { prompt, outputs, extraData }: Pick<JobRequest, 'prompt' | 'outputs' | 'extraData'>,
+  { offers, executor, results }: JobPlanModules,
+  made: ReadonlyMap<NodeId, JsonObject> = new Map(),
+): Promise<JobPlan> {
+  const peers = await offers()
+  const graph: Graph = { prompt, definitions: definitionsOf(peers) }
+  const order = executionOrder(graph, outputs)
+  const signatures = signaturesOf(graph, order, await fingerprintsOf(graph, order, executor))
+  const known = new Map([...(await results.recall(outputs, signatures)), ...made])
+  const plan = planJob({
+    graph,
+    outputs: outputs.filter((id) => !known.has(id)),
+    signatures,
+    peers,
+    submitterId: peers[0]?.advertisement.peerId ?? '',
+    options: planOptionsOf(extraData),
+  })
+  const planned = new Set(plan.stages.flatMap(({ nodes }) => nodes.map(({ id }) => id)))
+  const cachedIds = order.filter((id) => !planned.has(id))
+  return { plan, graph, order, signatures, known, cachedIds }
+}
+
+/** What else than its inputs decides a node's result; unknown means: run it always. */
+async function fingerprintsOf(
+  graph: Graph,
+  order: readonly NodeId[],
+  executor: Pick<Executor, 'fingerprint'>,
+): Promise<Map<NodeId, string>> {
+  const fingerprints = new Map<NodeId, string>()
+  for (const id of order) {
+    const constants = usedInputs(graph, id).filter(([, value]) => !isLink(value))
+    const { class_type } = graph.prompt[id]!
+    const fingerprint = await executor
+      .fingerprint(class_type, Object.fromEntries<JsonValue>(constants))
+      .catch(() => randomUUID())
+    if (fingerprint !== undefined) fingerprints.set(id, fingerprint)
+  }
+  return fingerprints
+}
