@@ -8,10 +8,10 @@ import type { Bindings } from './affinity.ts'
 import { typeName } from './definitions.ts'
 import { declaredInputs, type Graph, usedInputs } from './graph.ts'
 import type { Unit, Units } from './group.ts'
+import type { Guess } from './guess.ts'
 import { isFileName, type MeantModels, type ModelUse, optionInputs } from './model-use.ts'
 import { type Peer, type Peers, plainName } from './peers.ts'
 import { optionsOf } from './validate-input.ts'
-import type { Work } from './work.ts'
 
 export interface Abilities {
   /** The peers that can run all of a unit, as bits. */
@@ -27,7 +27,7 @@ export interface AbilitiesInput {
   readonly peers: Peers
   readonly models: MeantModels
   readonly uses: ReadonlyMap<NodeId, readonly ModelUse[]>
-  readonly works: ReadonlyMap<NodeId, Work>
+  readonly guesses: ReadonlyMap<NodeId, Guess>
   readonly bindings: Bindings
 }
 
@@ -78,13 +78,13 @@ export function memoized<K, V>(make: (key: K) => V): (key: K) => V {
  * The largest device need of a node: executors hold one network at a time where they must, so
  * what other nodes of its stage use can give way to it.
  */
-function memoryNeed(id: NodeId, { uses, models, works, units }: AbilitiesInput): number {
+function memoryNeed(id: NodeId, { uses, models, guesses, units }: AbilitiesInput): number {
   if (units.values.isLoader(id)) return 0
   const weightBytes = (uses.get(id) ?? []).reduce(
     (sum, { name, share }) => sum + (models.find(name)?.sizeBytes ?? 0) * share,
     0,
   )
-  return weightBytes === 0 ? 0 : Math.ceil(weightBytes + works.get(id)!.activationBytes)
+  return weightBytes === 0 ? 0 : Math.ceil(weightBytes + guesses.get(id)!.activationBytes)
 }
 
 /** Nodes of one class with the same choices are able to run on the same peers. */

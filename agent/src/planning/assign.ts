@@ -17,6 +17,9 @@ interface Cluster {
   readonly after: Set<number>
 }
 
+/** A peer more must gain this much: each is one more that can fail. */
+export const ANOTHER_PEER_MS = 250
+
 /**
  * List scheduling: clusters by what they and all that follows them take, each to the able peer
  * on which it ends first; among equals to the peer that comes first.
@@ -29,17 +32,20 @@ export function assign(problem: Problem, clustering: Clustering): Int32Array {
     readyMs: Float64Array.from(problem.peers.list, ({ waitMs }) => waitMs),
     loaded: problem.peers.list.map(() => new Set()),
     endMs: new Map(),
+    used: new Set(),
     peerOf,
   }
   for (const id of byUrgency(clusters)) {
     const cluster = clusters.get(id)!
-    let best: { peer: Peer; endMs: number } | undefined
+    let best: { peer: Peer; endMs: number; judgedMs: number } | undefined
     for (const peer of problem.peers.list) {
       if ((cluster.able & peer.bit) === 0n) continue
       const endMs = endOn(problem, cluster, peer, state)
-      if (best === undefined || endMs < best.endMs) best = { peer, endMs }
+      const judgedMs = endMs + (state.used.has(peer) ? 0 : ANOTHER_PEER_MS)
+      if (best === undefined || judgedMs < best.judgedMs) best = { peer, endMs, judgedMs }
     }
     const { peer, endMs } = best!
+    state.used.add(peer)
     for (const unit of cluster.units) peerOf[unit] = peer.index
     state.readyMs[peer.index] = endMs
     state.endMs.set(id, endMs)
@@ -54,6 +60,8 @@ interface State {
   /** By peer: the models that clusters placed there load. */
   readonly loaded: readonly Set<string>[]
   readonly endMs: Map<number, number>
+  /** The peers that take part already. */
+  readonly used: Set<Peer>
   readonly peerOf: Int32Array
 }
 

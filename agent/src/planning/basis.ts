@@ -3,13 +3,15 @@ import type { PlanOptions } from '@comfymesh/protocol/plan'
 import type { NodeId } from '@comfymesh/protocol/workflow'
 import { type Abilities, abilitiesOf } from './abilities.ts'
 import { type Bindings, bindingsOf } from './affinity.ts'
-import { type LearnedTime, type UnitCost, unitCosts } from './cost.ts'
+import { type UnitCost, unitCosts } from './cost.ts'
 import type { Graph } from './graph.ts'
 import { type Unit, type UnitInput, type Units, unitsOf, valueKey } from './group.ts'
+import { type Guess, guessOf } from './guess.ts'
+import type { LearnedTimes } from './learned-times.ts'
 import { type MeantModels, type ModelUse, meantModels, modelUses } from './model-use.ts'
+import { worksOf } from './node-work.ts'
 import { type MeasuredLink, type Peer, type PeerOffer, type Peers, peersOf } from './peers.ts'
 import type { Problem } from './schedule.ts'
-import { type Work, workOf } from './work.ts'
 
 export interface PlanInput {
   readonly graph: Graph
@@ -21,7 +23,8 @@ export interface PlanInput {
   readonly submitterId: string
   readonly options?: PlanOptions
   readonly links?: readonly MeasuredLink[]
-  readonly learned?: readonly LearnedTime[]
+  /** What nodes took on each peer; guessed where nothing is learned. */
+  readonly times?: LearnedTimes
   /** Values that exist already; what makes nothing else is not run. */
   readonly held?: readonly HeldValue[]
   /** Peers that take no part, each with the reason. */
@@ -42,7 +45,7 @@ export interface Basis {
   readonly peers: Peers
   readonly models: MeantModels
   readonly uses: ReadonlyMap<NodeId, readonly ModelUse[]>
-  readonly works: ReadonlyMap<NodeId, Work>
+  readonly guesses: ReadonlyMap<NodeId, Guess>
   readonly cost: (unit: Unit) => UnitCost
   readonly heldMs: Problem['heldMs']
 }
@@ -56,23 +59,24 @@ export interface Situation {
 }
 
 export function basisOf(input: PlanInput): Basis {
-  const { graph, outputs, signatures, held = [], learned = [] } = input
+  const { graph, outputs, signatures, held = [], times = new Map() } = input
   const peers = peersOf(input)
   const holders = holdersOf(held, peers)
   const units = unitsOf(graph, outputs, ([id, slot]) => holders.has(valueKey(id, slot)))
   const models = meantModels(peers)
   const uses = modelUses(graph, units.order, units.values)
-  const works = new Map(
-    units.order.map((id) => [id, workOf(graph, id, units.values, units.extents.get(id)!)]),
+  const guesses = new Map(
+    units.order.map((id) => [id, guessOf(graph, id, units.values, units.extents.get(id)!)]),
   )
-  const cost = unitCosts({ units, peers, models, uses, works, learned })
+  const works = new Map(worksOf(graph.prompt, outputs).map((work) => [work.nodeId, work]))
+  const cost = unitCosts({ units, peers, models, uses, guesses, times, works })
   const heldMs = ({ nodeId, slot, bytes }: UnitInput, peer: Peer) =>
     Math.min(
       ...holders
         .get(valueKey(nodeId, slot))!
         .map((holder) => peers.transferMs(holder, peer, bytes)),
     )
-  return { signatures, units, peers, models, uses, works, cost, heldMs }
+  return { signatures, units, peers, models, uses, guesses, cost, heldMs }
 }
 
 export function situationOf(basis: Basis, affinity: PlanOptions['affinity']): Situation {

@@ -2,7 +2,7 @@
 import { bitsOf } from './abilities.ts'
 import { assign } from './assign.ts'
 import type { Situation } from './basis.ts'
-import { branches, type ClusterInput, cheapestCut, type Edge } from './clusters.ts'
+import { alike, branches, type ClusterInput, cheapestCut, type Edge } from './clusters.ts'
 import { loadMs, type ModelLoad } from './cost.ts'
 import type { Unit, Units } from './group.ts'
 import type { Peer } from './peers.ts'
@@ -37,11 +37,22 @@ export function candidatesOf({ problem, units, bindings }: Situation): Candidate
       ? split(problem, cheapestCut(input), whyCut(isBound))
       : together(problem, ableOfAll)
   if (peers.list.length === 1 || list.length === 1) return simple
-  const parallel = split(problem, branches(input), '')
-  const savedMs = simple.schedule.finishMs - parallel.schedule.finishMs
-  const isClear = parallel.schedule.finishMs <= simple.schedule.finishMs * CLEARLY
+  const isAlike = problem.able.every((able) => able === problem.able[0])
+  const faster = [
+    split(problem, branches(input), 'parts run at the same time'),
+    ...(isAlike ? [] : [split(problem, alike(input), 'its parts run where they are fast')]),
+  ].reduce((a, b) => (b.schedule.finishMs < a.schedule.finishMs ? b : a))
+  const savedMs = simple.schedule.finishMs - faster.schedule.finishMs
+  const isClear = faster.schedule.finishMs <= simple.schedule.finishMs * CLEARLY
   if (!isClear || savedMs < NOTICEABLE_MS) return simple
-  return { ...parallel, reason: whyParallel(parallel, simple) }
+  return {
+    ...faster,
+    reason: `${faster.reason}, which ends clearly earlier: ${times(faster, simple)}`,
+  }
+}
+
+function times({ schedule }: Candidate, simple: Candidate): string {
+  return `${seconds(schedule.finishMs)} instead of ${seconds(simple.schedule.finishMs)}`
 }
 
 function split(problem: Problem, clustering: readonly number[], reason: string): Candidate {
@@ -51,11 +62,6 @@ function split(problem: Problem, clustering: readonly number[], reason: string):
 
 const whyCut = (isBound: boolean) =>
   `${isBound ? 'no peer may or can run everything' : 'no peer can run everything'}, so it is cut where the fewest bytes travel`
-
-function whyParallel({ schedule }: Candidate, simple: Candidate): string {
-  const times = `${seconds(schedule.finishMs)} instead of ${seconds(simple.schedule.finishMs)}`
-  return `parts run at the same time, which ends clearly earlier: ${times}`
-}
 
 /** The peer that ends everything first, among equals the first. */
 function together(problem: Problem, able: bigint): Candidate {

@@ -1,7 +1,7 @@
 /**
- * Units joined into clusters that go to one peer each. Two ways: with as few bytes between
- * them as possible, for a prompt that no peer can run alone; and along the branches that
- * could run at the same time, for one that might finish earlier on several.
+ * Units joined into clusters that go to one peer each. With as few bytes between them as possible,
+ * for a prompt that no peer can run alone; by who can run them, and along the branches that could
+ * run at the same time, for one that might end earlier on several.
  */
 import type { Unit } from './group.ts'
 
@@ -32,16 +32,26 @@ export type Clustering = readonly number[]
  */
 export function cheapestCut(input: ClusterInput): Clustering {
   const joining = new Joining(input)
-  const heaviest = input.edges.toSorted(
+  for (const { from, to } of heaviestFirst(input)) joining.tryJoin(from, to)
+  return joining.clustering()
+}
+
+/** The same, but only what the same peers can run is joined: nothing is kept from a faster one. */
+export function alike(input: ClusterInput): Clustering {
+  const joining = new Joining(input)
+  for (const { from, to } of heaviestFirst(input))
+    if (input.able[from] === input.able[to]) joining.tryJoin(from, to)
+  return joining.clustering()
+}
+
+function heaviestFirst({ edges }: ClusterInput): Edge[] {
+  return edges.toSorted(
     (a, b) =>
       Number(b.isDecoding) - Number(a.isDecoding) ||
       b.bytes - a.bytes ||
       a.from - b.from ||
       a.to - b.to,
   )
-  for (const { from, to } of heaviest) joining.tryJoin(from, to)
-  // What nothing connects may share a peer too, which then loads each model once.
-  return joining.clustering()
 }
 
 /** A cluster that takes less than this part of the whole is not worth a peer of its own. */
@@ -57,9 +67,7 @@ export function branches(input: ClusterInput): Clustering {
   const isHeavy = (cluster: number) => joining.meanMs(cluster) >= heavyMs
   const keepsApart = (side: ReadonlySet<number>, one: number, other: number) =>
     isHeavy(one) && [...side].some((rival) => rival !== one && rival !== other && isHeavy(rival))
-  const heaviest = input.edges.toSorted(
-    (a, b) => b.bytes - a.bytes || a.from - b.from || a.to - b.to,
-  )
+  const heaviest = heaviestFirst(input)
   for (let joined = true; joined; ) {
     joined = false
     for (const edge of heaviest) {

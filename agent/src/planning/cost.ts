@@ -4,20 +4,11 @@
  */
 import type { NodeId } from '@comfymesh/protocol/workflow'
 import type { Unit, Units } from './group.ts'
+import type { Guess } from './guess.ts'
+import { estimateNodeMs, type LearnedTimes } from './learned-times.ts'
 import { distinct, type MeantModels, type ModelUse } from './model-use.ts'
+import type { NodeWork } from './node-work.ts'
 import type { Peer, Peers } from './peers.ts'
-import type { Work } from './work.ts'
-
-/** What one step of a node took, learned from jobs that ran. */
-export interface LearnedTime {
-  readonly peerId: string
-  readonly classType: string
-  /** Content identity of the model that computed. */
-  readonly modelId?: string
-  /** Width times height times batch; absent where it was measured over all sizes. */
-  readonly pixels?: number
-  readonly millisecondsPerStep: number
-}
 
 /** A model file, or a part of one, as it is loaded. */
 export interface ModelLoad {
@@ -47,8 +38,11 @@ export interface CostInput {
   readonly peers: Peers
   readonly models: MeantModels
   readonly uses: ReadonlyMap<NodeId, readonly ModelUse[]>
-  readonly works: ReadonlyMap<NodeId, Work>
-  readonly learned: readonly LearnedTime[]
+  readonly guesses: ReadonlyMap<NodeId, Guess>
+  /** Learned from jobs that ran, by this peer for itself and for others. */
+  readonly times: LearnedTimes
+  /** What they are learned for. */
+  readonly works: ReadonlyMap<NodeId, NodeWork>
 }
 
 export function unitCosts(input: CostInput): (unit: Unit) => UnitCost {
@@ -90,64 +84,40 @@ function resultBytes(nodes: readonly NodeId[], { graph, values, extents }: Units
 }
 
 /** Milliseconds of a node on each peer; nodes of equal class, model and size share one array. */
-function nodeCosts({ units, peers, models, uses, works, learned }: CostInput) {
-  const history = historyOf(learned)
+function nodeCosts(input: CostInput) {
   const known = new Map<string, Float64Array>()
   return (id: NodeId): Float64Array => {
-    const classType = units.graph.prompt[id]!.class_type
-    const { width, height, batch } = units.extents.get(id)!
-    const pixels = width * height * batch
-    const work = works.get(id)!
-    const [model] = uses.get(id)!
-    const modelId = model && models.find(model.name)?.id
-    const key = `${classType} ${modelId} ${pixels} ${work.steps} ${work.gigaOps}`
+    const { gigaOps, plainMs, steps } = input.guesses.get(id)!
+    const { classType, model, work } = input.works.get(id)!
+    const [use] = input.uses.get(id)!
+    const key = JSON.stringify([classType, model, use?.name, work, steps, gigaOps, plainMs])
     const found = known.get(key)
     if (found !== undefined) return found
-    const size = { pixels, steps: work.steps }
-    const measured = measuredMs(history(classType, modelId), peers, size)
-    const made = Float64Array.from(peers.list, (peer) => {
-      const guessMs = work.plainMs + (work.gigaOps * 1000) / peer.gflops
-      return measured(peer) ?? guessMs
-    })
+    const measured = measuredMs(id, input)
+    const made = Float64Array.from(
+      input.peers.list,
+      (peer) => measured(peer) ?? plainMs + (gigaOps * 1000) / peer.gflops,
+    )
     known.set(key, made)
     return made
   }
 }
 
-function historyOf(learned: readonly LearnedTime[]) {
-  const byKey = new Map<string, LearnedTime[]>()
-  const keyOf = (classType: string, modelId: string | undefined) => `${classType} ${modelId ?? ''}`
-  for (const time of learned) {
-    const key = keyOf(time.classType, time.modelId)
-    const times = byKey.get(key)
-    if (times === undefined) byKey.set(key, [time])
-    else times.push(time)
-  }
-  return (classType: string, modelId: string | undefined) =>
-    byKey.get(keyOf(classType, modelId)) ?? []
-}
-
-interface Size {
-  readonly pixels: number
-  readonly steps: number
-}
-
 /** As measured on this peer, else the median of what the other peers' times would be here. */
-function measuredMs(times: readonly LearnedTime[], peers: Peers, size: Size) {
-  const byPeer = new Map<string, LearnedTime[]>()
-  for (const time of times) byPeer.set(time.peerId, [...(byPeer.get(time.peerId) ?? []), time])
-  const own = new Map([...byPeer].map(([peerId, some]) => [peerId, nearest(some, size)]))
-  const scaled = peers.list
-    .flatMap(({ peerId, gflops }) => (own.has(peerId) ? [own.get(peerId)! * gflops] : []))
-    .sort((a, b) => a - b)
+function measuredMs(id: NodeId, { peers, times, works, uses, guesses, models }: CostInput) {
+  const { classType, model, work } = works.get(id)!
+  const [use] = uses.get(id)!
+  const modelId = use && models.find(use.name)?.id
+  const own = new Map<Peer, number>()
+  for (const peer of peers.list) {
+    const { peerId, speeds } = peer.offer.advertisement
+    const speed = speeds.find((one) => one.classType === classType && one.modelId === modelId)
+    const told = speed && speed.millisecondsPerStep * guesses.get(id)!.steps
+    const ms = estimateNodeMs(times, { peerId, classType, model, work }) ?? told
+    if (ms !== undefined) own.set(peer, ms)
+  }
+  const scaled = [...own].map(([peer, ms]) => ms * peer.gflops).sort((a, b) => a - b)
   const median = scaled[scaled.length >> 1]
-  return ({ peerId, gflops }: Peer): number | undefined =>
-    own.get(peerId) ?? (median === undefined ? undefined : median / gflops)
-}
-
-/** Of the size that is nearest by ratio, scaled to the one that is asked. */
-function nearest(times: readonly LearnedTime[], { pixels, steps }: Size): number {
-  const distance = ({ pixels: at = pixels }: LearnedTime) => Math.abs(Math.log(at / pixels))
-  const best = times.reduce((a, b) => (distance(b) < distance(a) ? b : a))
-  return (best.millisecondsPerStep * steps * pixels) / (best.pixels ?? pixels)
+  return (peer: Peer): number | undefined =>
+    own.get(peer) ?? (median === undefined ? undefined : median / peer.gflops)
 }

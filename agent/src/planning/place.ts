@@ -1,6 +1,7 @@
 /** A schedule as the user sees it: each placement with its reason, and why no other peer. */
 import type { Placement, PlannedStage, Rejection } from '@comfymesh/protocol/plan'
 import type { Abilities } from './abilities.ts'
+import { ANOTHER_PEER_MS } from './assign.ts'
 import type { Peer } from './peers.ts'
 import { type Problem, type StageTimes, scheduleOf } from './schedule.ts'
 import type { StageDraft } from './stages.ts'
@@ -59,12 +60,14 @@ export function lackOf(
 
 /** Why a peer that could run a stage was not taken for it. */
 function slowness(there: StageTimes, here: StageTimes, chosen: Peer): string {
-  if (there.finishMs < here.finishMs) return 'would end this stage earlier, but not the whole job'
+  const gainMs = here.finishMs - there.finishMs
+  if (gainMs > ANOTHER_PEER_MS) return 'would end this stage earlier, but not the whole job'
+  if (gainMs > 0) return 'hardly earlier, and one peer more'
   if (there.finishMs === here.finishMs) return `as fast, but ${chosen.name} comes first`
   const delayMs = there.startMs - here.startMs
   const workMs = (times: StageTimes) => times.finishMs - times.startMs
-  // Were it not for what it has to do already, it would end no later.
-  if (delayMs > 0 && delayMs >= there.finishMs - here.finishMs)
+  // Most of the difference comes from what it has to do already.
+  if (delayMs > 0 && delayMs >= (there.finishMs - here.finishMs) / 2)
     return `busy, ${seconds(there.waitMs)} behind`
   const moreLoadMs = there.loadMs - here.loadMs
   const why = moreLoadMs > (workMs(there) - workMs(here)) / 2 ? ', its model is not loaded' : ''

@@ -1,7 +1,6 @@
 /** What cannot be placed, and how that is told. */
 import { MeshError } from '@comfymesh/protocol/errors'
 import type { Rejection } from '@comfymesh/protocol/plan'
-import type { NodeId } from '@comfymesh/protocol/workflow'
 import type { Situation } from './basis.ts'
 import type { Unit } from './group.ts'
 import { lackOf } from './place.ts'
@@ -46,18 +45,8 @@ export function noPeer(situation: Situation, unit: Unit): MeshError {
   const rejected = rejections([unit], situation)
   const nodeId = unit.nodes[0]!
   const node = `${units.graph.prompt[nodeId]!.class_type} (node ${nodeId})`
-  const opening = isPossibleApart(situation, unit)
-    ? `No peer has all that ${node} needs`
-    : `No peer can run ${node}`
-  const message = `${opening}: ${told(rejected)}.`
+  const message = `No peer can run ${node} with all that it needs: ${told(rejected)}.`
   return new MeshError('no_peer', message, { details: { nodeId, rejected } })
-}
-
-/** Whether each of its nodes could run somewhere, only not in one place. */
-function isPossibleApart({ abilities, problem }: Situation, { loaders, nodes }: Unit): boolean {
-  const isPossible = (id: NodeId) =>
-    problem.peers.list.some((peer) => abilities.lack(id, peer) === undefined)
-  return [...loaders, ...nodes].every(isPossible)
 }
 
 function rejections(

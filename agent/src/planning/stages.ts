@@ -14,8 +14,8 @@ export interface StageDraft {
 
 /**
  * Units of one peer that lie equally deep share a stage. Depth grows wherever a value leaves for
- * another peer, there and for what follows on the same peer, because values leave a stage when
- * it ends; so no two stages wait for each other. Units that others wait for share a stage only
+ * another peer, there and for what takes time on the same peer, because values leave a stage
+ * when it ends. It never shrinks along a way, so no two stages wait for each other. Units that others wait for share a stage only
  * with those that the same peers wait for.
  * @param peerOf by unit the index of its peer.
  * @param isLight whether a unit takes next to no time: it may as well wait with what needs it.
@@ -75,19 +75,18 @@ function grouped(assigned: Assigned): Unit[][] {
   const rank = ([unit]: Unit[]) => served[unit!.index]!.match(/\d+/g)?.length ?? 0
   return [...groups.values()].sort(
     (a, b) =>
-      depths[a[0]!.index]! - depths[b[0]!.index]! ||
-      rank(b) - rank(a) ||
-      a[0]!.index - b[0]!.index,
+      depths[a[0]!.index]! - depths[b[0]!.index]! || rank(b) - rank(a) || a[0]!.index - b[0]!.index,
   )
 }
 
 function depthsOf({ units, peerOf, isLight, takers }: Assigned): number[] {
   const depths: number[] = []
-  for (const { index, inputs } of units) {
+  for (const unit of units) {
+    const { index, inputs } = unit
     depths[index] = 0
     for (const { from } of inputs) {
       if (from === undefined) continue
-      const isBehind = peerOf[from] !== peerOf[index] || takers.has(from)
+      const isBehind = peerOf[from] !== peerOf[index] || (takers.has(from) && !isLight(unit))
       depths[index] = Math.max(depths[index]!, depths[from]! + (isBehind ? 1 : 0))
     }
   }

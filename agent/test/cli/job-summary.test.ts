@@ -27,9 +27,27 @@ const events: JobEvent[] = [
     type: 'planned',
     plan: {
       stages: [{ id: 's', index: 0, nodes: planned, after: [], outputs: [] }],
+      edges: [],
       placements: [
-        { stageId: 's', peerId: 'p', peerName: 'studio-pc', reason: 'only peer', rejected: [] },
+        {
+          stageId: 's',
+          peerId: 'p',
+          peerName: 'studio-pc',
+          reason: 'only peer',
+          estimate: {
+            waitMs: 0,
+            loadMs: 0,
+            transferMs: 0,
+            computeMs: 2000,
+            startMs: 0,
+            finishMs: 2000,
+            memoryBytes: 0,
+          },
+          rejected: [],
+        },
       ],
+      reason: 'studio-pc runs everything, so nothing travels',
+      totals: { finishMs: 2000, transferBytes: 0 },
     },
   },
   { ...stamp(1000), type: 'node-finished', nodeId: '1', cached: true, elapsedMs: 0 },

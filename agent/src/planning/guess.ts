@@ -7,7 +7,7 @@ import { constantNumber, type Extent } from './extents.ts'
 import type { Graph } from './graph.ts'
 import type { Values } from './values.ts'
 
-export interface Work {
+export interface Guess {
   /** 10^9 operations of a network; 0 for a node without one. */
   readonly gigaOps: number
   /** What runs beside a network: on a CPU, alike on all machines. */
@@ -43,7 +43,7 @@ const PLAIN_MS_PER_PIXEL = 5e-6
 /** Handles that run no network where they are used. */
 const IDLE = new Set(['NOISE', 'SAMPLER', 'HOOKS', 'CONTROL_NET', 'GLIGEN', 'STYLE_MODEL'])
 
-export function workOf(graph: Graph, id: NodeId, values: Values, extent: Extent): Work {
+export function guessOf(graph: Graph, id: NodeId, values: Values, extent: Extent): Guess {
   const inputs = new Set(values.links(id).map((link) => values.type(link)))
   const makes = (type: string) => {
     const { output } = graph.definitions[graph.prompt[id]!.class_type]!
