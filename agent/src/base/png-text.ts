@@ -16,6 +16,9 @@ const CHUNK_OVERHEAD_BYTES = 12
 /** Of one file's texts after inflating; workflows of thousands of nodes stay below. */
 const MAX_TEXT_BYTES = 64 * 1024 * 1024
 
+/** A file that was damaged on its way has one. */
+const MAX_BROKEN = 8
+
 /** The specification's. */
 const MAX_KEYWORD_BYTES = 79
 
@@ -43,20 +46,26 @@ export function insertPngText(png: Uint8Array, texts: readonly PngText[]): Uint8
 
 /**
  * All texts of a PNG file, in the file's order (tEXt, zTXt and iTXt). Text chunks with a
- * wrong checksum or an unknown form are skipped.
+ * wrong checksum or an unknown form are skipped, a few of them.
  * @throws MeshError `malformed_file` when these are not the bytes of a PNG file, or when its
  *   texts are larger than 64 MiB.
  */
 export function readPngText(png: Uint8Array): PngText[] {
   const texts: PngText[] = []
   let bytesLeft = MAX_TEXT_BYTES
+  let brokenLeft = MAX_BROKEN
   for (const { type, data, checksum } of chunksOf(png)) {
     const decode = decoders[type]
     if (decode === undefined || crc32(data, crc32(type)) !== checksum) continue
     const text = decode(data, bytesLeft)
-    if (text === undefined) continue
+    if (text === undefined) {
+      // One that breaks off at its end was inflated all the same.
+      brokenLeft -= 1
+      if (brokenLeft < 0) throw malformed('many of its texts are broken')
+      continue
+    }
     bytesLeft -= text[0].length + text[1].length
-    if (bytesLeft < 0) throw malformed('its texts are larger than 64 MiB')
+    if (bytesLeft < 0) throw tooLarge()
     texts.push(text)
   }
   return texts
@@ -80,6 +89,8 @@ function* chunksOf(png: Uint8Array): Generator<Chunk> {
     start = end
   }
 }
+
+const tooLarge = () => malformed('its texts are larger than 64 MiB')
 
 function malformed(why: string): MeshError {
   return new MeshError('malformed_file', `This is no whole PNG file: ${why}`)
@@ -146,10 +157,13 @@ function splitAtNul(data: Uint8Array): [before: Uint8Array, after?: Uint8Array] 
   return at < 0 ? [data] : [data.subarray(0, at), data.subarray(at + 1)]
 }
 
+/** @throws MeshError `malformed_file` when it is larger than `maxBytes`. */
 function inflate(data: Uint8Array, maxBytes: number): Uint8Array | undefined {
   try {
     return inflateSync(data, { maxOutputLength: Math.max(maxBytes, 1) })
-  } catch {
+  } catch (error) {
+    // Not skipped like a broken one: a file may hold thousands, and each costs as much to try.
+    if ((error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') throw tooLarge()
     return undefined
   }
 }

@@ -2,6 +2,7 @@
 import type { Readable } from 'node:stream'
 import { MeshError } from '@comfymesh/protocol/errors'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { TooLarge } from './route.ts'
 
 export interface BodyOptions {
   /** Of one request. */
@@ -58,8 +59,9 @@ export function installBodies(server: FastifyInstance, { maxBytes }: BodyOptions
 
 const BUSY = 'The agent is receiving other large files. Try again in a moment.'
 
-function tooLarge(maxBytes: number): Error {
+function tooLarge(maxBytes: number): TooLarge {
   const most = Math.floor(maxBytes / 2 ** 20)
-  const message = `The request is larger than ${most} MB. Start the agent with --max-upload-size to allow more.`
-  return Object.assign(new Error(message), { statusCode: 413 })
+  return new TooLarge(
+    `The request is larger than ${most} MB. Start the agent with --max-upload-size to allow more.`,
+  )
 }

@@ -1,5 +1,5 @@
 /** What a client is told when nothing answers, or when answering fails. */
-import { MeshError } from '@comfymesh/protocol/errors'
+import { type ErrorCode, MeshError } from '@comfymesh/protocol/errors'
 import type { FastifyInstance } from 'fastify'
 import { withoutToken } from './credentials.ts'
 import { send } from './fastify-routes.ts'
@@ -54,8 +54,12 @@ function answerTo(error: Failure): Answer {
   return words === undefined ? text(SERVER_ERROR, 500) : text(words, systemStatus)
 }
 
+/** Where the client is at fault. */
+const statuses: { readonly [code in ErrorCode]?: number } = { malformed_file: 400 }
+
 /** What went wrong here and what to do, in the shape in which clients show errors of a prompt. */
 function failure({ code, message, retryable }: MeshError): Answer {
   const error = { type: code, message, details: '', extra_info: {} }
-  return json({ error, node_errors: {} }, retryable ? 503 : 500)
+  const status = statuses[code] ?? (retryable ? 503 : 500)
+  return json({ error, node_errors: {} }, status)
 }

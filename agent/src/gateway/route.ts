@@ -9,6 +9,7 @@ import {
   parsePythonJson,
   stringifyJson,
 } from '@comfymesh/protocol/json'
+import { jsonExcess } from '@comfymesh/protocol/json-extent'
 import type { z } from 'zod'
 
 export interface Request {
@@ -63,20 +64,25 @@ export interface AnswerDocumentation {
   readonly contentType?: string
 }
 
-/** Python's: what is deeper could be read here, but not be written by every function. */
-const MAX_JSON_DEPTH = 1000
+/** A request that is larger than this agent takes. */
+export class TooLarge extends Error {
+  readonly statusCode = 413
+}
 
-/** As Python reads it, which sends it too. @throws SyntaxError */
+/**
+ * The depth is Python's: what is deeper could be read here, but not be written by every function.
+ * The largest workflows have some 50,000 values; a million takes seconds in which nobody else is
+ * answered.
+ */
+const jsonLimits = { maxDepth: 1000, maxValues: 500_000 }
+
+/** As Python reads it, which sends it too. @throws SyntaxError, TooLarge */
 export function jsonBody(request: Request): JsonValue {
-  const value = parsePythonJson(request.body.toString('utf8'))
-  let level: JsonValue[] = [value]
-  for (let depth = 0; level.length > 0; depth++) {
-    if (depth > MAX_JSON_DEPTH) throw new SyntaxError('JSON that is nested too deeply')
-    level = level.flatMap((item) =>
-      typeof item === 'object' && item !== null ? Object.values(item) : [],
-    )
-  }
-  return value
+  const excess = jsonExcess(request.body, jsonLimits)
+  if (excess === 'depth') throw new SyntaxError('JSON that is nested too deeply')
+  if (excess === 'values')
+    throw new TooLarge(`The JSON has more than ${jsonLimits.maxValues} values.`)
+  return parsePythonJson(request.body.toString('utf8'))
 }
 
 /** @throws TypeError for what has no keys, as Python would. */

@@ -19,14 +19,14 @@ function chunkTypes(bytes: Uint8Array): string[] {
 }
 
 /** The picture with a chunk put before its pixels as it is. */
-function withChunk(type: string, data: Uint8Array, checksum?: number): Buffer {
+function withChunk(type: string, data: Uint8Array, checksum?: number, picture: Buffer = png): Buffer {
   const chunk = Buffer.alloc(12 + data.length)
   chunk.writeUInt32BE(data.length)
   chunk.write(type, 4, 'latin1')
   chunk.set(data, 8)
   chunk.writeUInt32BE(checksum ?? crc32(data, crc32(type)), 8 + data.length)
-  const at = png.indexOf('IDAT') - 4
-  return Buffer.concat([png.subarray(0, at), chunk, png.subarray(at)])
+  const at = picture.indexOf('IDAT') - 4
+  return Buffer.concat([picture.subarray(0, at), chunk, picture.subarray(at)])
 }
 
 t.test('texts stand before the pixels, in their order', async (t) => {
@@ -81,12 +81,12 @@ t.test('compressed texts are read', async (t) => {
 
 t.test('a hostile file does no harm', async (t) => {
   const bomb = Buffer.concat([Buffer.from('a\0\0'), deflateSync(Buffer.alloc(70 * 1024 * 1024))])
-  t.same(readPngText(withChunk('zTXt', bomb)), [], 'a bomb is not inflated')
+  const malformed = { name: 'MeshError', code: 'malformed_file' }
+  t.throws(() => readPngText(withChunk('zTXt', bomb)), malformed, 'a bomb is not inflated')
   t.same(readPngText(withChunk('tEXt', Buffer.from('a\0b'), 1)), [], 'a wrong checksum')
   t.same(readPngText(withChunk('tEXt', Buffer.from('no separator'))), [])
   t.same(readPngText(withChunk('iTXt', Buffer.from('a\0'))), [])
   t.same(readPngText(withChunk('zTXt', Buffer.from('a\0\0nonsense'))), [])
-  const malformed = { name: 'MeshError', code: 'malformed_file' }
   const cutOff = png.subarray(0, png.length - 20)
   for (const bytes of [new Uint8Array(), Buffer.from('GIF89a'), cutOff, png.subarray(0, 40)]) {
     t.throws(() => insertPngText(bytes, [['a', 'b']]), malformed)
@@ -95,4 +95,12 @@ t.test('a hostile file does no harm', async (t) => {
   const long = Buffer.from(png)
   long.writeUInt32BE(0xffffffff, 8)
   t.throws(() => readPngText(long), malformed, 'a length beyond the file')
+  // Each inflates to 60 MB before it turns out to be broken.
+  const broken = Buffer.concat([
+    Buffer.from('a\0\0'),
+    deflateSync(Buffer.alloc(60_000_000)).subarray(0, -4),
+  ])
+  let many: Buffer = png
+  for (let i = 0; i < 10; i++) many = withChunk('zTXt', broken, undefined, many)
+  t.throws(() => readPngText(many), malformed, 'many broken texts')
 })

@@ -1,6 +1,8 @@
 /** A picture re-encoded for showing: smaller, or one of its channels. */
 import { readFile } from 'node:fs/promises'
 import type { Sharp } from 'sharp'
+import { loadSharp } from '../../executors/native/image/sharp.ts'
+import { withPictures } from './pictures.ts'
 
 export interface PictureVariant {
   readonly bytes: Uint8Array
@@ -21,13 +23,13 @@ export async function pictureVariant(
   const preview = query.get('preview')
   const channel = query.get('channel') ?? ''
   if (preview === null && channel !== 'rgb' && channel !== 'a') return undefined
-  // Loaded when first needed, because it is large.
-  const { default: sharp } = await import('sharp')
-  // Its bytes, not its path: libvips keeps files open by name, and shows an old picture for a new.
-  const picture = sharp(await readFile(path))
-  if (preview !== null) return previewOf(picture, preview, channel)
-  const chosen = channel === 'rgb' ? picture.removeAlpha() : await alphaOf(picture)
-  return { bytes: await chosen.png().toBuffer(), mediaType: 'image/png' }
+  return withPictures(async (open) => {
+    // Its bytes, not its path: libvips keeps files open by name, and shows an old picture for a new.
+    const picture = open(await readFile(path))
+    if (preview !== null) return previewOf(picture, preview, channel)
+    const chosen = channel === 'rgb' ? picture.removeAlpha() : await alphaOf(picture)
+    return { bytes: await chosen.png().toBuffer(), mediaType: 'image/png' }
+  })
 }
 
 async function previewOf(
@@ -50,7 +52,7 @@ async function previewOf(
 
 /** The alpha channel over black, as mask editors expect it. */
 async function alphaOf(picture: Sharp): Promise<Sharp> {
-  const { default: sharp } = await import('sharp')
+  const sharp = await loadSharp()
   const { data, info } = await picture
     .ensureAlpha()
     .extractChannel('alpha')

@@ -6,6 +6,7 @@ import { replaceFile, writeNewFile } from '../../execution/whole-file.ts'
 import { containedPath, type FolderSettings, type ModelFolders } from '../../models/folders.ts'
 import { type Answer, asObject, empty, json, type Request, type Route } from '../route.ts'
 import { fileAt } from './file-answer.ts'
+import { type Form, readForm } from './form.ts'
 import { withAlphaOf } from './mask.ts'
 import { isFileFolder, locate } from './view-routes.ts'
 
@@ -25,27 +26,27 @@ export function uploadRoutes({ folders }: { readonly folders: ModelFolders }): R
 }
 
 /** What of an upload is kept; a status where it is refused. */
-type Transform = (form: FormData, bytes: Buffer) => Promise<Uint8Array | number>
+type Transform = (form: Form, bytes: Buffer) => Promise<Uint8Array | number>
 
 async function upload(
   request: Request,
   folders: FolderSettings,
   transform: Transform,
 ): Promise<Answer> {
-  const form = await formOf(request)
-  const file = form?.get('image')
-  if (form === undefined || !(file instanceof File) || file.name === '') return empty(400)
-  const type = form.get('type') ?? 'input'
+  const form = readForm(request)
+  const file = form?.file('image')
+  if (form === undefined || file === undefined || file.name === '') return empty(400)
+  const type = form.text('type') ?? 'input'
   if (!isFileFolder(type)) return empty(400)
-  const subfolder = String(form.get('subfolder') ?? '')
+  const subfolder = form.text('subfolder') ?? ''
   // As in Python's paths, `.` is the folder itself.
   const below = subfolder.replace(/^(\.\/+)*\.?$/, '')
   const path = containedPath(folders[type], below === '' ? file.name : `${below}/${file.name}`)
   if (path === undefined || (below !== '' && !containedPath(folders[type], below)))
     return empty(400)
-  const kept = await transform(form, Buffer.from(await file.arrayBuffer()))
+  const kept = await transform(form, file.bytes)
   if (typeof kept === 'number') return empty(kept)
-  const overwrite = ['true', '1'].includes(String(form.get('overwrite')))
+  const overwrite = ['true', '1'].includes(form.text('overwrite') ?? '')
   if (overwrite) await replaceFile(path, kept)
   const name = overwrite ? file.name : await storeBeside(path, file.name, kept)
   return json({ name, subfolder, type })
@@ -54,7 +55,7 @@ async function upload(
 /** Lays the alpha of the upload into the picture that its `original_ref` names. */
 function masked(folders: FolderSettings): Transform {
   return async (form, bytes) => {
-    const given = asObject(parseJson(String(form.get('original_ref'))))
+    const given = asObject(parseJson(form.text('original_ref') ?? ''))
     const text = (key: string) => (typeof given[key] === 'string' ? given[key] : null)
     const reference = { filename: text('filename'), type: text('type') }
     const located = locate({ ...reference, subfolder: text('subfolder') }, folders)
@@ -62,15 +63,6 @@ function masked(folders: FolderSettings): Transform {
     if ((await fileAt(located.path)) === undefined) return 404
     return withAlphaOf(bytes, await readFile(located.path)).catch(() => 400)
   }
-}
-
-/** @returns undefined when the body is no form. */
-async function formOf({ headers, body }: Request): Promise<FormData | undefined> {
-  const type = headers['content-type'] ?? ''
-  if (!type.startsWith('multipart/form-data')) return undefined
-  return new Response(new Uint8Array(body), { headers: { 'content-type': type } })
-    .formData()
-    .catch(() => undefined)
 }
 
 /** The same bytes keep their name; other bytes under a taken name get `name (1).png`. */
@@ -84,7 +76,12 @@ async function storeBeside(path: string, name: string, bytes: Uint8Array): Promi
   for (let index = 0; ; index++) {
     const candidate = numbered(path, index)
     if (await writeNewFile(candidate, bytes)) return numbered(name, index)
-    const present = await readFile(candidate).catch(() => undefined)
-    if (present?.equals(bytes)) return numbered(name, index)
+    if (await holds(candidate, bytes)) return numbered(name, index)
   }
+}
+
+/** Looks at the size first: there may be hundreds of large files of the same name. */
+async function holds(path: string, bytes: Uint8Array): Promise<boolean> {
+  const file = await fileAt(path)
+  return file?.size === bytes.length && (await readFile(path)).equals(bytes)
 }

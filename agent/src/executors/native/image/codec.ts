@@ -8,6 +8,7 @@ import type { Picture } from '../../executor.ts'
 import { zeros } from '../array/tensor.ts'
 import type { Image, Mask } from '../values.ts'
 import { decodeBmp } from './bmp.ts'
+import { type PictureFormat, pictureFormat } from './format.ts'
 import { batchEntry, dimensionsOf, toBytes } from './pixels.ts'
 import { loadSharp } from './sharp.ts'
 
@@ -20,10 +21,8 @@ export const pictureExtensions = [
   ...['.bmp', '.tif', '.tiff', '.avif'],
 ] as const
 
-type Format = 'png' | 'jpeg' | 'webp' | 'gif' | 'bmp' | 'tiff' | 'avif'
-
 /** The formats whose frames become a batch; of others, the first page counts. */
-const animatedFormats: readonly Format[] = ['gif', 'webp']
+const animatedFormats: readonly PictureFormat[] = ['gif', 'webp']
 
 /** Pixels as a decoder hands them out: `channels` values after one another, frame after frame. */
 export interface DecodedPixels {
@@ -51,7 +50,7 @@ export interface LoadedPicture {
  * @throws MeshError `malformed_file` for what is no picture, is broken, or is too large.
  */
 export async function decodePicture(bytes: Uint8Array, name: string): Promise<LoadedPicture> {
-  const format = formatOf(bytes)
+  const format = pictureFormat(bytes)
   if (format === undefined) throw malformed(name, 'it is of no known format')
   try {
     return toTensors(format === 'bmp' ? decodeBmp(bytes, MAX_PIXELS) : await decode(bytes, format))
@@ -73,20 +72,7 @@ function reasonOf(cause: unknown): string {
   return words.replace(/\s+/g, ' ').replace(/[\s:]+$/, '')
 }
 
-/** By the first bytes, so that no parser ever sees a format that is not on the list (SVG, PDF). */
-function formatOf(bytes: Uint8Array): Format | undefined {
-  const start = Buffer.from(bytes.subarray(0, 16)).toString('latin1')
-  if (start.startsWith('\x89PNG\r\n\x1a\n')) return 'png'
-  if (start.startsWith('\xff\xd8\xff')) return 'jpeg'
-  if (start.startsWith('GIF8')) return 'gif'
-  if (start.startsWith('RIFF') && start.slice(8, 12) === 'WEBP') return 'webp'
-  if (start.startsWith('II*\0') || start.startsWith('MM\0*')) return 'tiff'
-  if (/^ftypavi[fs]$/.test(start.slice(4, 12))) return 'avif'
-  if (start.startsWith('BM')) return 'bmp'
-  return undefined
-}
-
-async function decode(bytes: Uint8Array, format: Format): Promise<DecodedPixels> {
+async function decode(bytes: Uint8Array, format: PictureFormat): Promise<DecodedPixels> {
   const sharp = await loadSharp()
   const limits = { limitInputPixels: MAX_PIXELS, failOn: 'error', ignoreIcc: true } as const
   const metadata = await sharp(bytes, limits).metadata()

@@ -11,6 +11,8 @@ let loading: Promise<Sharp> | undefined
 export function loadSharp(): Promise<Sharp> {
   loading ??= import('sharp').then(({ default: sharp }) => {
     sharp.cache(false)
+    // Should a file look like a picture to us and like markup to libvips.
+    sharp.block({ operation: ['VipsForeignLoadSvg'] })
     return sharp
   })
   return loading

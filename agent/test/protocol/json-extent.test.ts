@@ -1,0 +1,32 @@
+import { jsonExcess } from '@comfymesh/protocol/json-extent'
+import t from 'tap'
+
+const excess = (text: string, limits = { maxValues: 10, maxDepth: 3 }) =>
+  jsonExcess(Buffer.from(text), limits)
+
+t.test('within the limits', async (t) => {
+  for (const text of ['', '1', '[]', '[[[1]]]', '{"a":[1,2,3]}', '[1,2,3,4,5,6,7,8,9,10]'])
+    t.equal(excess(text), undefined, text)
+})
+
+t.test('too deep', async (t) => {
+  for (const text of ['[[[[', '{"a":{"b":{"c":[]}}}', '['.repeat(1e6)])
+    t.equal(excess(text), 'depth')
+  t.equal(
+    excess(`[${'[],'.repeat(5)}[]]`, { maxValues: 99, maxDepth: 2 }),
+    undefined,
+    'side by side',
+  )
+})
+
+t.test('too many', async (t) => {
+  t.equal(excess(`[${'1,'.repeat(11)}1]`), 'values')
+  t.equal(excess(`[${'[],'.repeat(8)}[]]`), 'values', 'empty ones count too')
+})
+
+t.test('what stands in a string counts for nothing', async (t) => {
+  t.equal(excess(JSON.stringify('[{,'.repeat(100))), undefined)
+  t.equal(excess(`["\\"[[[[[[","\\\\",1]`), undefined, 'escaped quotes')
+  t.equal(excess(`["\\\\",[[[[]]]]]`), 'depth', 'an escaped backslash ends nothing')
+  t.equal(excess('["[[[[[['), undefined, 'nor in one without an end')
+})

@@ -1,0 +1,54 @@
+/**
+ * How much a JSON text will become when it is parsed, counted without building any of it:
+ * a few megabytes of brackets and commas become gigabytes of objects.
+ */
+
+export interface JsonLimits {
+  /** Members of arrays and objects, of all levels together. */
+  readonly maxValues: number
+  readonly maxDepth: number
+}
+
+/** What a text has too much of; undefined where it keeps within the limits. */
+export type JsonExcess = 'values' | 'depth' | undefined
+
+const [QUOTE, BACKSLASH, COMMA, OPEN, CLOSE] = [...'"\\,[]'].map((sign) => sign.charCodeAt(0))
+const [OPEN_OBJECT, CLOSE_OBJECT] = [...'{}'].map((sign) => sign.charCodeAt(0))
+
+/**
+ * Looks through JSON in UTF-8 once. Whether it is JSON at all is for the parser to say; of what
+ * is none, this says no more than that.
+ */
+export function jsonExcess(bytes: Uint8Array, { maxValues, maxDepth }: JsonLimits): JsonExcess {
+  let values = 0
+  let depth = 0
+  for (let at = 0; at < bytes.length; at++) {
+    switch (bytes[at]) {
+      case QUOTE:
+        at = endOfString(bytes, at + 1)
+        break
+      case COMMA:
+        values += 1
+        break
+      case OPEN:
+      case OPEN_OBJECT:
+        values += 1
+        depth += 1
+        if (depth > maxDepth) return 'depth'
+        break
+      case CLOSE:
+      case CLOSE_OBJECT:
+        depth -= 1
+        break
+    }
+    if (values > maxValues) return 'values'
+  }
+  return undefined
+}
+
+/** The index of the quote that ends the string, or the length where none does. */
+function endOfString(bytes: Uint8Array, start: number): number {
+  let at = start
+  while (at < bytes.length && bytes[at] !== QUOTE) at += bytes[at] === BACKSLASH ? 2 : 1
+  return at
+}
