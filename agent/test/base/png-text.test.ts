@@ -19,7 +19,12 @@ function chunkTypes(bytes: Uint8Array): string[] {
 }
 
 /** The picture with a chunk put before its pixels as it is. */
-function withChunk(type: string, data: Uint8Array, checksum?: number, picture: Buffer = png): Buffer {
+function withChunk(
+  type: string,
+  data: Uint8Array,
+  checksum?: number,
+  picture: Buffer = png,
+): Buffer {
   const chunk = Buffer.alloc(12 + data.length)
   chunk.writeUInt32BE(data.length)
   chunk.write(type, 4, 'latin1')
