@@ -14,6 +14,8 @@ interface ErrorRow {
 export const errorCodes = {
   /** The prompt, or a value in it, is not acceptable. */
   invalid_prompt: { retryable: false },
+  /** A request to our API is not as its description (GET /v1/openapi.json) says. */
+  invalid_request: { retryable: false },
   /** A flag, an environment variable or a settings file holds something unusable. */
   invalid_settings: { retryable: false },
   /** A file has not the content that its name or header promises. */

@@ -1,10 +1,10 @@
 /** What became of a job, in words and as JSON: pictures, what ran where, how long. */
 import type { JobState, StageState } from '@comfymesh/protocol/job'
 import type { JsonObject } from '@comfymesh/protocol/json'
+import { titleOf } from '@comfymesh/protocol/prompt-nodes'
 import type { Prompt } from '@comfymesh/protocol/workflow'
 import { duration } from '../base/duration.ts'
 import { type JobTrace, type NodeTrace, preparationMs, stepsPerSecond } from './job-trace.ts'
-import { titleOf } from './prompt-edits.ts'
 import type { Terminal } from './terminal.ts'
 
 /** A picture that a job made, where the command put it. */

@@ -1,9 +1,9 @@
 /** Errors as a user reads them. */
 import { type ErrorReport, MeshError } from '@comfymesh/protocol/errors'
+import { titleOf } from '@comfymesh/protocol/prompt-nodes'
 import type { Prompt } from '@comfymesh/protocol/workflow'
 import type { Refusal } from './agent-client.ts'
 import { UsageError } from './arguments.ts'
-import { titleOf } from './prompt-edits.ts'
 
 /** `KSampler (node 3)`, or `"My sampler" (KSampler, node 3)` where the user named it. */
 export function nodeName(prompt: Prompt, nodeId: string): string {

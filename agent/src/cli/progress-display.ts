@@ -1,9 +1,9 @@
 /** Shows a running job on standard error: a live line on a terminal, plain lines elsewhere. */
 import type { JobEvent, JobState } from '@comfymesh/protocol/job'
+import { titleOf } from '@comfymesh/protocol/prompt-nodes'
 import type { Prompt } from '@comfymesh/protocol/workflow'
 import { duration } from '../base/duration.ts'
 import { type JobTrace, type NodeTrace, stepsPerSecond, traceJob } from './job-trace.ts'
-import { titleOf } from './prompt-edits.ts'
 import type { Terminal } from './terminal.ts'
 
 export interface ProgressDisplay {

@@ -3,6 +3,7 @@
  * Values are typed by the node's definition.
  */
 import type { JsonValue } from '@comfymesh/protocol/json'
+import { findInput, titleOf } from '@comfymesh/protocol/prompt-nodes'
 import {
   type InputSpec,
   isLink,
@@ -59,45 +60,20 @@ interface Edit {
   readonly text: string
 }
 
-/** Titles, ids and inputs may hold dots, so every dot before the sign is tried. */
 function parseEdit(edit: string, prompt: Prompt): Edit {
   const equals = edit.indexOf('=')
   if (equals < 0) throw new UsageError(`--set ${edit}: write it as node.input=value.`)
-  const target = edit.slice(0, equals)
-  const text = edit.slice(equals + 1)
-  let ambiguous: readonly NodeId[] = []
-  for (let dot = target.lastIndexOf('.'); dot > 0; dot = target.lastIndexOf('.', dot - 1)) {
-    const found = findNodes(prompt, target.slice(0, dot))
-    if (found.length === 1) return { nodeId: found[0]!, input: target.slice(dot + 1), text }
-    if (found.length > 1) ambiguous = found
+  const found = findInput(prompt, edit.slice(0, equals))
+  if (found === undefined) {
+    const names = Object.entries(prompt).map(([id, node]) => `${id} (${titleOf(node)})`)
+    throw new UsageError(`--set ${edit}: there is no such node. There are: ${names.join(', ')}.`)
   }
-  if (ambiguous.length > 0) {
+  if ('ambiguous' in found) {
     throw new UsageError(
-      `--set ${edit}: several nodes are called that; say which by its id: ${ambiguous.join(', ')}.`,
+      `--set ${edit}: several nodes are called that; say which by its id: ${found.ambiguous.join(', ')}.`,
     )
   }
-  const names = Object.entries(prompt).map(([id, node]) => `${id} (${titleOf(node)})`)
-  throw new UsageError(`--set ${edit}: there is no such node. There are: ${names.join(', ')}.`)
-}
-
-/** A node by its id; otherwise those with this title; otherwise those of this class. */
-function findNodes(prompt: Prompt, name: string): NodeId[] {
-  if (Object.hasOwn(prompt, name)) return [name]
-  const wanted = name.toLowerCase()
-  const entries = Object.entries(prompt)
-  const isWanted = (text: unknown) => typeof text === 'string' && text.toLowerCase() === wanted
-  const titled = entries.filter(([, node]) => isWanted(node._meta?.title))
-  const chosen =
-    titled.length > 0 ? titled : entries.filter(([, node]) => isWanted(node.class_type))
-  return chosen.map(([id]) => id)
-}
-
-/** What a user calls a node. */
-export function titleOf(node: Prompt[string]): string {
-  const { title } = node._meta ?? {}
-  const name = [title, node.class_type].find((one) => typeof one === 'string')
-  // A line break or an escape sequence of a stranger's file would spoil the terminal.
-  return name?.replaceAll(/\p{Cc}+/gu, ' ') ?? 'a node without a class'
+  return { ...found, text: edit.slice(equals + 1) }
 }
 
 function valueFor(

@@ -1,4 +1,5 @@
 /** The agent's own routes: what answers here, and whether it is well. */
+import { z } from 'zod'
 import type { JobRunner } from '../execution/job-runner.ts'
 import { homePage, homePageHeaders, homeText } from './home-page.ts'
 import { type Answer, json, type Request, type Route, text } from './route.ts'
@@ -18,6 +19,14 @@ export interface OwnModules {
   readonly hasFrontend: boolean
 }
 
+const healthSchema = z.object({
+  name: z.string(),
+  version: z.string(),
+  url: z.string(),
+  uptimeMs: z.number(),
+  ready: z.boolean(),
+})
+
 export function ownRoutes(modules: OwnModules): Route[] {
   const { identity, url, uptimeMs } = modules
   const { name, version } = identity
@@ -26,6 +35,10 @@ export function ownRoutes(modules: OwnModules): Route[] {
     {
       method: 'GET',
       path: '/health',
+      documentation: {
+        summary: 'Whether the agent is well; needs no token',
+        answers: { 200: { description: 'It is', schema: healthSchema } },
+      },
       handle: () => json({ name, version, url: url(), uptimeMs: uptimeMs(), ready: true }),
     },
   ]

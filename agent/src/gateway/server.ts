@@ -23,9 +23,8 @@ import { FRONTEND_PATH } from './frontend-folder.ts'
 import { type GuardOptions, installGuards } from './guards.ts'
 import { type AgentIdentity, ownRoutes } from './own-routes.ts'
 import { limitMessages, MAX_SOCKET_MESSAGE_BYTES, MAX_SOCKETS } from './socket-limits.ts'
-import { jobRoutes } from './v1/job-routes.ts'
-import { meshRoutes } from './v1/mesh-routes.ts'
-import { queueRoutes } from './v1/queue-routes.ts'
+import { createEventMemory } from './v1/event-memory.ts'
+import { v1Routes } from './v1/routes.ts'
 
 export interface GatewayOptions {
   readonly host: string
@@ -78,6 +77,7 @@ export function createGateway(options: GatewayOptions, modules: GatewayModules):
   })
   const features = comfyuiFeatures(options.maxUploadBytes)
   const sockets = createSockets({ ...modules, features })
+  const events = createEventMemory(modules)
   const startedAtMs = performance.now()
   let url = ''
 
@@ -108,7 +108,8 @@ export function createGateway(options: GatewayOptions, modules: GatewayModules):
       runner: modules.runner,
       hasFrontend: options.frontend !== undefined,
     })
-    const v1 = [...jobRoutes(modules), ...queueRoutes(modules), ...meshRoutes(modules)]
+    const { version } = options.identity
+    const v1 = v1Routes({ version, others: own }, { ...modules, events })
     for (const route of [...own, ...v1]) addRoute(scope, route, '')
     for (const route of comfyuiRoutes({ ...modules, sockets, features })) {
       for (const prefix of route.onlyAtRoot ? places : prefixes) addRoute(scope, route, prefix)
@@ -122,6 +123,7 @@ export function createGateway(options: GatewayOptions, modules: GatewayModules):
     },
     async stop() {
       sockets.close()
+      events.close()
       await server.close()
     },
   }

@@ -1,7 +1,8 @@
+import { titleOf } from '@comfymesh/protocol/prompt-nodes'
 import type { NodeDefinition, Prompt } from '@comfymesh/protocol/workflow'
 import t from 'tap'
 import { UsageError } from '../../src/cli/arguments.ts'
-import { editPrompt, seedPrompt, titleOf } from '../../src/cli/prompt-edits.ts'
+import { editPrompt, seedPrompt } from '../../src/cli/prompt-edits.ts'
 
 const prompt: Prompt = {
   '3': {

@@ -2,74 +2,183 @@
  * Our own view of jobs, under /v1: the state as it is folded everywhere, and the events
  * that change it. ComfyUI's view of the same jobs is comfyui/'s.
  */
-import { Readable } from 'node:stream'
+import { MeshError } from '@comfymesh/protocol/errors'
 import { isFinished, type JobState } from '@comfymesh/protocol/job'
-import { stringifyJson } from '@comfymesh/protocol/json'
+import { z } from 'zod'
 import type { JobRunner } from '../../execution/job-runner.ts'
-import { type Answer, json, type Route } from '../route.ts'
+import { type Answer, json, type Request, type Route } from '../route.ts'
+import { parsedQuery } from './answers.ts'
+import { openEventStream } from './event-stream.ts'
+import { jobStateSchema, jobStatuses, jobSummarySchema, summaryOf } from './job-schemas.ts'
 
-type Jobs = Pick<JobRunner, 'job' | 'subscribe'>
+type Jobs = Pick<
+  JobRunner,
+  'job' | 'subscribe' | 'running' | 'pending' | 'history' | 'interrupt' | 'cancelPending' | 'forget'
+>
+
+const listParameters = {
+  status: z
+    .string()
+    .transform((text) => text.split(','))
+    .pipe(z.array(z.enum(jobStatuses)))
+    .optional(),
+  limit: z.coerce.number().int().min(1).max(1000).default(100),
+  offset: z.coerce.number().int().min(0).default(0),
+}
+
+const jobListSchema = z.object({
+  jobs: z.array(jobSummarySchema),
+  offset: z.number(),
+  limit: z.number(),
+  hasMore: z.boolean(),
+})
+
+const cancelledSchema = z.object({
+  id: z.string(),
+  cancelled: z.boolean().describe('False when it had ended already'),
+  status: z.enum(jobStatuses).describe('What it was when it was asked'),
+})
+
+const noJob = { 404: { description: 'There is no such job' } }
 
 export function jobRoutes({ runner }: { readonly runner: Jobs }): Route[] {
   return [
     {
       method: 'GET',
+      path: '/v1/jobs',
+      documentation: {
+        summary: 'All jobs, the newest first',
+        parameters: {
+          status: { description: 'Only these, separated by commas', schema: z.string().optional() },
+          limit: { description: 'How many at most', schema: listParameters.limit },
+          offset: { description: 'How many are passed over', schema: listParameters.offset },
+        },
+        answers: { 200: { description: 'A page of the list', schema: jobListSchema } },
+      },
+      handle: (request) => listJobs(runner, request),
+    },
+    {
+      method: 'GET',
       path: '/v1/jobs/:id',
+      documentation: {
+        summary: 'A job: its prompt, plan, progress and results',
+        answers: { 200: { description: 'The job as it is', schema: jobStateSchema }, ...noJob },
+      },
+      handle: async ({ params }) => json(await findJob(runner, params.id!)),
+    },
+    {
+      method: 'DELETE',
+      path: '/v1/jobs/:id',
+      documentation: {
+        summary: 'Cancel a job that waits or runs, or forget one that has ended',
+        description: 'The files that a job made stay.',
+        answers: { 200: { description: 'Done', schema: cancelledSchema }, ...noJob },
+      },
       handle: async ({ params }) => {
-        const state = await runner.job(params.id!)
-        return state === undefined ? noSuchJob(params.id!) : json(state)
+        const { status } = await findJob(runner, params.id!)
+        const cancelled = await cancel(runner, params.id!, status)
+        if (!cancelled) await runner.forget([params.id!])
+        return json({ id: params.id!, cancelled, status })
+      },
+    },
+    {
+      method: 'POST',
+      path: '/v1/jobs/:id/cancel',
+      documentation: {
+        summary: 'Cancel a job that waits or runs',
+        answers: { 200: { description: 'Done', schema: cancelledSchema }, ...noJob },
+      },
+      handle: async ({ params }) => {
+        const { status } = await findJob(runner, params.id!)
+        return json({ id: params.id!, cancelled: await cancel(runner, params.id!, status), status })
       },
     },
     {
       method: 'GET',
       path: '/v1/jobs/:id/events',
+      documentation: {
+        summary: 'What happens to a job, as server-sent events',
+        description:
+          'First `state`, the job as it is; then an `event` for each change until the job has ' +
+          'ended, and then the stream ends.',
+        answers: {
+          200: { description: 'A stream', contentType: 'text/event-stream' },
+          ...noJob,
+        },
+      },
       handle: ({ params }) => eventsOf(runner, params.id!),
     },
   ]
 }
 
-function noSuchJob(id: string): Answer {
-  const error = { code: 'not_found', message: `There is no job ${id}.`, details: { id } }
-  return json({ error }, 404)
+/** @throws MeshError `not_found` */
+export async function findJob(runner: Pick<JobRunner, 'job'>, id: string): Promise<JobState> {
+  const state = await runner.job(id)
+  if (state === undefined) throw noSuchJob(id)
+  return state
 }
 
-/** Proxies close connections over which nothing is said for a minute or so. */
-const KEEP_ALIVE_MS = 15_000
+function noSuchJob(id: string): MeshError {
+  return new MeshError('not_found', `There is no job ${id}. See GET /v1/jobs.`, { details: { id } })
+}
 
-/**
- * Server-sent events: one `state` with the job as it is, then one `event` for each that
- * follows, until the job has ended. Whoever folds them has the job's state at any moment.
- */
+async function cancel(runner: Jobs, id: string, status: JobState['status']): Promise<boolean> {
+  if (status === 'queued') await runner.cancelPending([id])
+  if (status === 'running') runner.interrupt(id)
+  return status === 'queued' || status === 'running'
+}
+
+async function listJobs(runner: Jobs, request: Request): Promise<Answer> {
+  const { status, limit, offset } = parsedQuery(listParameters, request)
+  const isAsked = (job: JobState) => status === undefined || status.includes(job.status)
+  const active = [...runner.running(), ...runner.pending()].filter(isAsked).sort(newestFirst)
+  const wanted = offset + limit + 1
+  const finished = await newestFinished(runner, isAsked, wanted - active.length)
+  const found = [...active, ...finished].slice(offset, wanted)
+  const jobs = found.slice(0, limit).map(summaryOf)
+  return json({ jobs, offset, limit, hasMore: found.length > limit })
+}
+
+const newestFirst = (one: JobState, other: JobState): number =>
+  other.request.createdAtMs - one.request.createdAtMs
+
+/** Reads no more of the history than it takes to find as many. */
+async function newestFinished(
+  runner: Jobs,
+  isAsked: (job: JobState) => boolean,
+  count: number,
+): Promise<JobState[]> {
+  for (let last = Math.max(0, count); count > 0; last *= 2) {
+    const read = await runner.history({ last })
+    const asked = read.filter(isAsked).reverse()
+    if (asked.length >= count || read.length < last) return asked.slice(0, count)
+  }
+  return []
+}
+
 async function eventsOf(runner: Jobs, id: string): Promise<Answer> {
-  const stream = new Readable({ read() {} })
-  const tell = (name: 'state' | 'event', data: unknown) =>
-    stream.push(`event: ${name}\ndata: ${stringifyJson(data)}\n\n`)
   const early: (() => void)[] = []
   let isOpen = false
+  let unsubscribe = () => {}
+  const stream = openEventStream(() => unsubscribe())
   // Subscribed in the same tick in which the state is asked for, so that no event is lost.
-  const unsubscribe = runner.subscribe(({ event, state }) => {
+  unsubscribe = runner.subscribe(({ event, state }) => {
     if (event.jobId !== id) return
     const pass = () => {
-      tell('event', event)
-      if (isFinished(state)) stream.push(null)
+      stream.tell({ name: 'event', data: event })
+      if (isFinished(state)) stream.end()
     }
     if (isOpen) pass()
     else early.push(pass)
   })
-  const state: JobState | undefined = await runner.job(id)
+  const state = await runner.job(id)
   if (state === undefined) {
-    unsubscribe()
-    return noSuchJob(id)
+    stream.close()
+    throw noSuchJob(id)
   }
-  tell('state', state)
+  stream.tell({ name: 'state', data: state })
   for (const pass of early) pass()
   isOpen = true
-  if (isFinished(state)) stream.push(null)
-  const keepAlive = setInterval(() => stream.push(':\n\n'), KEEP_ALIVE_MS)
-  stream.once('close', () => {
-    clearInterval(keepAlive)
-    unsubscribe()
-  })
-  const headers = { 'content-type': 'text/event-stream', 'cache-control': 'no-store' }
-  return { status: 200, headers, body: stream }
+  if (isFinished(state)) stream.end()
+  return stream.answer
 }

@@ -4,6 +4,7 @@ import { parseJson } from '@comfymesh/protocol/json'
 import t from 'tap'
 import type { JobUpdate } from '../../../src/execution/live-job.ts'
 import type { Answer, Request } from '../../../src/gateway/route.ts'
+import { withErrors } from '../../../src/gateway/v1/answers.ts'
 import { jobRoutes } from '../../../src/gateway/v1/job-routes.ts'
 
 const stamp = { jobId: 'job', atMs: 1 }
@@ -29,7 +30,8 @@ function oneJob() {
 }
 
 const ask = (runner: ReturnType<typeof oneJob>, path: string, id: string) => {
-  const route = jobRoutes({ runner }).find((one) => one.path === path)!
+  const modules = { runner } as unknown as Parameters<typeof jobRoutes>[0]
+  const route = withErrors(jobRoutes(modules)).find((one) => one.path === path)!
   return route.handle({ params: { id } } as unknown as Request) as Promise<Answer>
 }
 
@@ -45,6 +47,7 @@ t.test('the state of a job', async (t) => {
   t.match(parseJson(String(answer.body)), { status: 'queued', request: { id: 'job' } })
   t.equal((await ask(runner, '/v1/jobs/:id', 'other')).status, 404)
   t.equal((await ask(runner, '/v1/jobs/:id/events', 'other')).status, 404)
+  await new Promise(setImmediate)
   t.equal(runner.listeners.size, 0)
 })
 

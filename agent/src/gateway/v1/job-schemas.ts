@@ -1,0 +1,107 @@
+/** What /v1 tells of jobs, as the OpenAPI document describes it. */
+import type { JobState } from '@comfymesh/protocol/job'
+import { planSchema } from '@comfymesh/protocol/plan'
+import { z } from 'zod'
+
+export const jobStatuses = ['queued', 'running', 'completed', 'failed', 'interrupted'] as const
+
+const status = z.enum(jobStatuses)
+const milliseconds = z.number().describe('Milliseconds since 1970')
+const nodeOutputs = z.record(z.string(), z.record(z.string(), z.unknown()))
+const jobError = z.object({
+  code: z.string(),
+  message: z.string(),
+  details: z.record(z.string(), z.unknown()),
+})
+
+export const linksSchema = z.object({
+  self: z.string(),
+  output: z.string(),
+  events: z.string(),
+  cancel: z.string().describe('POST'),
+})
+
+export function linksOf(id: string): z.infer<typeof linksSchema> {
+  const self = `/v1/jobs/${id}`
+  return { self, output: `${self}/output`, events: `${self}/events`, cancel: `${self}/cancel` }
+}
+
+export const jobSummarySchema = z.object({
+  id: z.string(),
+  status,
+  number: z.number().describe('The place in the queue: the lowest runs first'),
+  createdAtMs: milliseconds,
+  startedAtMs: milliseconds.optional(),
+  finishedAtMs: milliseconds.optional(),
+  outputCount: z.number().describe('How many files it made'),
+  error: jobError.optional(),
+  links: linksSchema,
+})
+
+export const jobStateSchema = z.looseObject({
+  request: z.looseObject({
+    id: z.string(),
+    number: z.number(),
+    prompt: z.record(z.string(), z.record(z.string(), z.unknown())),
+    extraData: z.record(z.string(), z.unknown()),
+    outputs: z.array(z.string()).describe('The output nodes that run'),
+    createdAtMs: milliseconds,
+  }),
+  status,
+  startedAtMs: milliseconds.optional(),
+  finishedAtMs: milliseconds.optional(),
+  plan: planSchema.optional(),
+  nodes: z.array(
+    z.looseObject({
+      nodeId: z.string(),
+      status: z.enum(['running', 'finished']),
+      value: z.number(),
+      max: z.number(),
+      cached: z.boolean(),
+    }),
+  ),
+  stages: z.array(z.looseObject({ stageId: z.string(), elapsedMs: z.number() })),
+  outputs: nodeOutputs.describe('What output nodes showed'),
+  error: jobError.optional(),
+  endNodeId: z.string().optional(),
+})
+
+export function summaryOf(state: JobState): z.infer<typeof jobSummarySchema> {
+  const { request, status, startedAtMs, finishedAtMs, error } = state
+  return {
+    id: request.id,
+    status,
+    number: request.number,
+    createdAtMs: request.createdAtMs,
+    ...(startedAtMs !== undefined && { startedAtMs }),
+    ...(finishedAtMs !== undefined && { finishedAtMs }),
+    outputCount: filesOf(state).length,
+    ...(error !== undefined && { error }),
+    links: linksOf(request.id),
+  }
+}
+
+const fileSchema = z.object({
+  filename: z.string(),
+  subfolder: z.string(),
+  type: z.enum(['input', 'output', 'temp']),
+})
+
+/** A file that a node says it made. */
+export interface JobFile extends z.infer<typeof fileSchema> {
+  readonly nodeId: string
+}
+
+/** What was saved for good, or what was shown where there is nothing else, in the order of the nodes. */
+export function filesOf({ outputs }: JobState): JobFile[] {
+  const all = Object.entries(outputs).flatMap(([nodeId, output]) =>
+    Object.values(output)
+      .flat()
+      .flatMap((shown) => {
+        const { success, data } = fileSchema.safeParse(shown)
+        return success ? [{ ...data, nodeId }] : []
+      }),
+  )
+  const saved = all.filter(({ type }) => type === 'output')
+  return saved.length > 0 ? saved : all
+}

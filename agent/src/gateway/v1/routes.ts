@@ -1,0 +1,68 @@
+/**
+ * comfymesh's own API, /v1: one table a subject. Every route here carries its documentation,
+ * and GET /v1/openapi.json is made of it.
+ */
+import { MeshError } from '@comfymesh/protocol/errors'
+import type { JsonObject } from '@comfymesh/protocol/json'
+import { z } from 'zod'
+import type { JobRunner } from '../../execution/job-runner.ts'
+import type { ModelFolders } from '../../models/folders.ts'
+import { json, type Route } from '../route.ts'
+import { withErrors } from './answers.ts'
+import type { EventMemory } from './event-memory.ts'
+import { eventRoutes } from './event-routes.ts'
+import { jobRoutes } from './job-routes.ts'
+import { type MeshRoutesModules, meshRoutes } from './mesh-routes.ts'
+import { openapiDocument } from './openapi.ts'
+import { outputRoutes } from './output-routes.ts'
+import { type QueueModules, queueRoutes } from './queue-routes.ts'
+import { workflowRoutes } from './workflow-routes.ts'
+
+export interface V1Modules extends QueueModules, MeshRoutesModules {
+  readonly runner: JobRunner
+  readonly folders: ModelFolders
+  readonly events: EventMemory
+}
+
+export interface V1Options {
+  readonly version: string
+  /** Documented routes that do not stand under /v1. */
+  readonly others: readonly Route[]
+}
+
+export function v1Routes({ version, others }: V1Options, modules: V1Modules): Route[] {
+  const routes: Route[] = [
+    ...workflowRoutes(modules),
+    ...jobRoutes(modules),
+    ...outputRoutes(modules),
+    ...eventRoutes(modules),
+    ...queueRoutes(modules),
+    ...meshRoutes(modules),
+    {
+      method: 'GET',
+      path: '/v1/openapi.json',
+      documentation: {
+        summary: 'This document',
+        answers: { 200: { description: 'OpenAPI 3.1', schema: z.looseObject({}) } },
+      },
+      handle: () => {
+        document ??= openapiDocument([...routes, ...others], { version })
+        return json(document)
+      },
+    },
+  ]
+  let document: JsonObject | undefined
+  return withErrors([...routes, ...unknownRoutes])
+}
+
+/** What is asked under /v1 and does not exist is told as everything else there. */
+const unknownRoutes: readonly Route[] = (['GET', 'POST', 'PUT', 'PATCH', 'DELETE'] as const).map(
+  (method) => ({
+    method,
+    path: '/v1/*',
+    handle: ({ params }) => {
+      const message = `There is no ${method} /v1/${params['*']}. See GET /v1/openapi.json.`
+      throw new MeshError('not_found', message)
+    },
+  }),
+)
