@@ -1,5 +1,6 @@
 /** How ComfyUI names the files it saves (its `get_save_image_path`). Pure. */
 import { MeshError } from '@comfymesh/protocol/errors'
+import { containedPath } from '../models/folders.ts'
 
 export interface SaveTarget {
   /** Below the folder, with forward slashes; '' for the folder itself. */
@@ -22,15 +23,17 @@ export interface NamedPicture {
 export function saveTarget(picture: NamedPicture, folder: string, now: Date): SaveTarget {
   const prefix = fillTokens(picture, now)
   const isAbsolute = /^([\\/]|[a-zA-Z]:)/.test(prefix)
-  const parts = normalised(prefix)
-  if (isAbsolute || parts.includes('..') || prefix.includes('\0')) {
+  const parts = normalised(prefix).map(portable)
+  const basename = parts.at(-1) ?? '.'
+  const subfolder = parts.slice(0, -1).join('/')
+  const isInside = parts.length === 0 || containedPath(folder, parts.join('/')) !== undefined
+  if (isAbsolute || !isInside) {
     throw new MeshError(
       'node_failed',
       `**** ERROR: Saving image outside the output folder is not allowed.\n filename_prefix: ${prefix}\n output_dir: ${folder}`,
     )
   }
-  const basename = parts.at(-1) ?? '.'
-  return { subfolder: parts.slice(0, -1).map(portable).join('/'), basename: portable(basename) }
+  return { subfolder, basename }
 }
 
 /** The name of one picture, e.g. `ComfyUI_00001_.png`. */

@@ -3,7 +3,7 @@
  * Names are what a prompt says; paths are what the disk has. Nothing here opens a model.
  */
 import { type Dirent, readdirSync, realpathSync, statSync } from 'node:fs'
-import { isAbsolute, join, relative, resolve, sep } from 'node:path'
+import { join, posix, win32 } from 'node:path'
 
 /** ComfyUI's keys of model folders, each with the folder names it reads under a model root. */
 export const modelKinds = {
@@ -96,19 +96,29 @@ export class ModelFolders {
 const ONLY_DOTS = /^(?!\.$)[. ]+$/
 
 /**
+ * What Windows makes something else of: devices, alternate data streams, and names whose last
+ * dots and spaces it drops, so that two names are one file.
+ */
+const ODD_ON_WINDOWS =
+  /[<>:"|?*\p{Cc}]|[. ]$|^(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])(\.|$)/iu
+
+/**
  * `name` below `folder` as an absolute path, or undefined if it would leave the folder by
- * `..`, by being absolute, or by naming a drive or an alternate data stream of Windows.
+ * `..`, by being absolute, or by naming a drive, a device or an alternate data stream of Windows.
  * Symbolic links are followed wherever they lead: only the owner of a folder can put one there,
  * and model collections commonly consist of links.
  */
-export function containedPath(folder: string, name: string): string | undefined {
-  if (name.includes('\0') || isAbsolute(name) || /^[\\/]/.test(name)) return undefined
-  if (/^[a-zA-Z]:/.test(name) || (process.platform === 'win32' && name.includes(':'))) {
-    return undefined
-  }
-  const parts = name.split(/[\\/]/)
+export function containedPath(
+  folder: string,
+  name: string,
+  platform: NodeJS.Platform = process.platform,
+): string | undefined {
+  const { isAbsolute, relative, resolve, sep } = platform === 'win32' ? win32 : posix
+  if (name.includes('\0') || /^([\\/]|[a-zA-Z]:)/.test(name)) return undefined
+  const parts = name.split(/[\\/]/).filter((part) => part !== '' && part !== '.')
   if (parts.some((part) => ONLY_DOTS.test(part))) return undefined
-  const path = resolve(folder, ...parts.filter((part) => part !== ''))
+  if (platform === 'win32' && parts.some((part) => ODD_ON_WINDOWS.test(part))) return undefined
+  const path = resolve(folder, ...parts)
   const inside = relative(folder, path)
   const outside = inside === '..' || inside.startsWith(`..${sep}`) || isAbsolute(inside)
   return inside === '' || outside ? undefined : path

@@ -6,6 +6,7 @@
 import { type FileHandle, open, realpath } from 'node:fs/promises'
 import { MeshError } from '@comfymesh/protocol/errors'
 import { endOfString } from '@comfymesh/protocol/json'
+import { jsonExcess } from '@comfymesh/protocol/json-extent'
 
 /** Bits per element of every type of the format. */
 const elementBits = {
@@ -53,6 +54,9 @@ export interface Safetensors {
 /** The format's own limit, which keeps a parser from being fed gigabytes of JSON. */
 const MAX_HEADER_BYTES = 100_000_000
 const LENGTH_BYTES = 8
+
+/** The largest models have some 100,000 tensors, of about ten values each. */
+const headerLimits = { maxDepth: 16, maxValues: 2_000_000 }
 
 /** What people take for .safetensors files, by their first bytes. */
 const impostors = [
@@ -155,13 +159,18 @@ function parseHeader(header: Buffer, path: string, dataStart: number, dataBytes:
 }
 
 function parseJsonObject(header: Buffer, path: string): { [name: string]: unknown } {
+  const excess = jsonExcess(header, headerLimits)
+  if (excess !== undefined) {
+    const what = excess === 'depth' ? 'is nested deeper' : 'has more values'
+    throw malformedFile(path, `its header ${what} than that of any model`)
+  }
   let text: string
   let value: unknown
   try {
     text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(header)
     value = JSON.parse(text)
   } catch (cause) {
-    throw malformedFile(path, `its header is not JSON (${(cause as Error).message})`)
+    throw malformedFile(path, `its header is not JSON (${clipped((cause as Error).message)})`)
   }
   if (!isObject(value)) throw malformedFile(path, 'its header is not a JSON object')
   if (keysInText(text) !== keysInValue(value)) {
@@ -190,11 +199,11 @@ function keysInValue(value: unknown): number {
 }
 
 function parseEntry(name: string, entry: unknown, path: string, dataStart: number): TensorEntry {
-  const broken = (what: string) => malformedFile(path, `its tensor ${JSON.stringify(name)} ${what}`)
+  const broken = (what: string) => malformedFile(path, `its tensor ${quoted(name)} ${what}`)
   if (!isObject(entry)) throw broken('is not described by an object')
   const { dtype, shape, data_offsets: offsets } = entry
   if (typeof dtype !== 'string' || !Object.hasOwn(elementBits, dtype)) {
-    throw broken(`has the unknown type ${JSON.stringify(dtype)}`)
+    throw broken(`has the unknown type ${quoted(dtype)}`)
   }
   if (!isSizes(shape)) throw broken('has a shape that is not a list of sizes')
   if (!isSizes(offsets) || offsets.length !== 2 || offsets[0]! > offsets[1]!) {
@@ -203,7 +212,7 @@ function parseEntry(name: string, entry: unknown, path: string, dataStart: numbe
   const [begin, end] = offsets as [number, number]
   const bytes = (elementBits[dtype as ElementType] * countElements(shape)) / 8
   if (bytes !== end - begin) {
-    throw broken(`spans ${end - begin} bytes, but ${dtype} [${shape}] takes ${bytes}`)
+    throw broken(`spans ${end - begin} bytes, but ${dtype} ${quoted(shape)} takes ${bytes}`)
   }
   return {
     dtype: dtype as ElementType,
@@ -227,7 +236,7 @@ function checkLayout(
   for (const [name, { offset, byteLength }] of byOffset) {
     if (offset !== end) {
       const fault = offset < end ? 'overlaps the one before it' : 'leaves a hole before it'
-      throw malformedFile(path, `its tensor ${JSON.stringify(name)} ${fault}`)
+      throw malformedFile(path, `its tensor ${quoted(name)} ${fault}`)
     }
     end = offset + byteLength
   }
@@ -238,6 +247,17 @@ function checkLayout(
   if (expected < dataBytes) {
     throw malformedFile(path, `${dataBytes - expected} bytes follow its last tensor`)
   }
+}
+
+const MAX_QUOTED_LENGTH = 200
+
+/** What a file says, in a message: a stranger may have given it megabytes. */
+function quoted(value: unknown): string {
+  return clipped(JSON.stringify(value) ?? 'undefined')
+}
+
+function clipped(text: string): string {
+  return text.length > MAX_QUOTED_LENGTH ? `${text.slice(0, MAX_QUOTED_LENGTH)}...` : text
 }
 
 export function countElements(shape: readonly number[]): number {

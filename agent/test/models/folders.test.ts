@@ -81,6 +81,21 @@ t.test('no name leaves its folder', async (t) => {
   t.equal(containedPath(at('first'), './sub//deep'), at('first', 'sub', 'deep'))
 })
 
+t.test('what Windows makes of names', async (t) => {
+  const on = (name: string) => containedPath('C:\\in', name, 'win32')
+  t.equal(on('a/b.png'), 'C:\\in\\a\\b.png')
+  t.equal(on('a\\b c.png'), 'C:\\in\\a\\b c.png')
+  const devices = ['CON', 'nul', 'aux.png', 'COM1', 'lpt9.txt', 'com¹', 'CONIN$', 'a/prn/b']
+  const streams = ['a.png:hidden', 'a.png::$DATA', 'a:b/c']
+  const dropped = ['a.png.', 'a.png ', 'a. /b', 'a/... ', '.. /b', '..\\b', 'a\\..\\..\\b']
+  const rooted = ['C:a', 'C:\\in\\a', 'D:/a', '\\\\server\\share\\a', '\\\\?\\C:\\a', '\\a', '/a']
+  for (const name of [...devices, ...streams, ...dropped, ...rooted, 'a*', 'a?', 'a\nb', 'a\0'])
+    t.equal(on(name), undefined, JSON.stringify(name))
+  for (const name of ['console.png', 'com10', 'nullify', 'a.b.c', '.hidden', 'com.png'])
+    t.ok(on(name), name)
+  t.ok(containedPath('/in', 'ab: c?.png', 'linux'), 'elsewhere they are names')
+})
+
 t.test('input files, and those of other folders by annotation', async (t) => {
   t.strictSame(folders.inputFiles(), ['pasted/image.png', 'picture.png'])
   t.equal(folders.findInput('pasted\\image.png'), at('input', 'pasted', 'image.png'))

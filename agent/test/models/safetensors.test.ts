@@ -141,3 +141,24 @@ t.test('metadata of megabytes, as LoRA trainers write it', async (t) => {
   writeSafetensors(path, { a: { shape: [1], values: [1] } }, { ss_tag_frequency: tags })
   t.equal((await openSafetensors(path)).metadata.ss_tag_frequency, tags)
 })
+
+t.test('headers that are bombs', async (t) => {
+  const folder = t.testdir()
+  const write = (name: string, header: string) => {
+    const length = Buffer.alloc(8)
+    length.writeBigUInt64LE(BigInt(Buffer.byteLength(header)))
+    writeFileSync(join(folder, name), Buffer.concat([length, Buffer.from(header)]))
+    return join(folder, name)
+  }
+  await refuses(t, write('deep', `{"a":${'['.repeat(1e6)}${']'.repeat(1e6)}}`), /nested deeper/)
+  await refuses(t, write('wide', `{"a":[${'0,'.repeat(3e6)}0]}`), /more values/)
+  for (const header of [
+    `{"${'n'.repeat(5e6)}":5}`,
+    `{"a":{"dtype":"${'F'.repeat(5e6)}"}}`,
+    `{"a":{"dtype":"F32","shape":[${'1,'.repeat(1e5)}1],"data_offsets":[0,8]}}`,
+    'x'.repeat(5e6),
+  ]) {
+    const thrown = await openSafetensors(write('long', header)).catch((error: Error) => error)
+    t.ok(thrown instanceof MeshError && thrown.message.length < 1000, 'a short message')
+  }
+})
