@@ -339,3 +339,27 @@ t.test('a listener that throws harms nobody', async (t) => {
   })
   t.equal((await ended(jobs, await submit(jobs, { 1: int(1), 3: out('1') }))).status, 'completed')
 })
+
+t.test('memory is given back between jobs, before the next one begins', async (t) => {
+  const executor = createFakeExecutor({ cache: true })
+  const { promise, open } = gate()
+  executor.gate = promise
+  const { jobs } = await startTestAgent(t, executor)
+  jobs.free({ unloadModels: false, freeMemory: false })
+  jobs.free({ unloadModels: true, freeMemory: false })
+  t.strictSame(executor.freed, ['models'], 'at once where nothing runs')
+
+  const prompt = { 1: int(1), 2: out('1') }
+  const first = await submit(jobs, prompt)
+  const second = await submit(jobs, prompt)
+  jobs.free({ unloadModels: false, freeMemory: true })
+  jobs.free({ unloadModels: true, freeMemory: false })
+  t.equal(executor.freed.length, 1, 'not while a job runs')
+  open()
+  await ended(jobs, first)
+  await ended(jobs, second)
+  t.strictSame(executor.freed, ['models', 'all'])
+  t.strictSame(executor.ran, ['TN_Int', 'TN_Out', 'TN_Int', 'TN_Out'], 'nothing was known any more')
+  await ended(jobs, await submit(jobs, prompt))
+  t.equal(executor.ran.length, 4, 'but then again')
+})

@@ -120,6 +120,42 @@ t.test('a 64-bit seed from the request to the history and into the picture', asy
   t.equal(texts[1]![1], `{"id": "w", "seed": ${seed}, "title": "Gr\\u00fc\\u00dfe"}`)
 })
 
+t.test('a chain of 2,000 nodes runs', async (t) => {
+  const agent = await startTestAgent(t, createFakeExecutor())
+  const prompt: { [id: string]: object } = {
+    0: { class_type: 'TN_Int', inputs: { value: 1 } },
+    out: { class_type: 'TN_Out', inputs: { x: ['1999', 0] } },
+  }
+  for (let id = 1; id < 2000; id++)
+    prompt[id] = { class_type: 'TN_Add', inputs: { a: [String(id - 1), 0], b: 1 } }
+  const { body } = await ask(agent, 'POST', '/prompt', { prompt })
+  const entry = await finished(agent, String(body.prompt_id))
+  t.strictSame(entry.outputs, { out: { text: ['2000'] } })
+})
+
+t.test('odd ways to ask', async (t) => {
+  const agent = await startTestAgent(t, createFakeExecutor())
+  const post = async (text: string) => ask(agent, 'POST', '/prompt', text)
+  const json = JSON.stringify(good)
+  t.match((await post('[]')).body.error, { type: 'no_prompt' })
+  t.equal((await post(`{"prompt":${json},"extra_data":{"x":NaN}}`)).status, 200)
+  const infinite = json.replace('"value":1', '"value":Infinity')
+  t.match(
+    (await post(`{"prompt":${infinite}}`)).text,
+    'value, inf, cannot convert float infinity to integer',
+  )
+  for (const targets of ['null', '"3"', '["3",5,null]', '{"3":1}'])
+    t.equal((await post(`{"prompt":${json},"partial_execution_targets":${targets}}`)).status, 200)
+  t.equal((await post(`{"prompt":${json},"partial_execution_targets":5}`)).status, 500)
+  t.equal((await post(`{"prompt":${json},"partial_execution_targets":[3]}`)).status, 400)
+  for (const path of ['/queue', '/history'])
+    t.equal((await ask(agent, 'POST', path, '[]')).status, 200, path)
+  for (const query of ['max_items=x', 'offset=1.5'])
+    t.equal((await ask(agent, 'GET', `/history?${query}`)).status, 500, query)
+  const wrong = await ask(agent, 'PUT', '/queue')
+  t.strictSame([wrong.status, wrong.text], [405, '405: Method Not Allowed'])
+})
+
 t.test('history', async (t) => {
   const agent = await startTestAgent(t, createFakeExecutor())
   const ids: string[] = []
@@ -190,7 +226,12 @@ t.test('files to look at', async (t) => {
   t.equal(picture.headers.get('x-content-type-options'), 'nosniff')
   t.ok(Buffer.from(await picture.arrayBuffer()).equals(tinyPng()))
   const etag = picture.headers.get('etag')!
-  t.equal((await get('filename=a.png', { 'if-none-match': etag })).status, 304)
+  for (const known of [etag, `W/${etag}, "other"`, '*'])
+    t.equal((await get('filename=a.png', { 'if-none-match': known })).status, 304, known)
+  const modified = picture.headers.get('last-modified')!
+  t.equal((await get('filename=a.png', { 'if-modified-since': modified })).status, 304)
+  const other = { 'if-modified-since': modified, 'if-none-match': '"other"' }
+  t.equal((await get('filename=a.png', other)).status, 200, 'the tag counts more than the date')
   t.equal((await get('filename=a.png [output]&type=input')).status, 200, 'an annotated name')
 
   const named = `filename=${encodeURIComponent('b "ö".txt')}&subfolder=sub`

@@ -127,6 +127,26 @@ t.test('an idle runner ends', async (t) => {
   t.match(next.result, { sessionMs: 0 })
 })
 
+t.test('memory is given back', async (t) => {
+  const executor = testExecutorOf(t)
+  t.teardown(() => executor.stop())
+  await executor.free({ outputs: true })
+  t.equal(executor.runnerPid, undefined, 'nothing to give')
+  const cached = async () => {
+    const stage = stageOf([value], () => 'same')
+    const { events } = await runAndRecord(executor, stage)
+    return events.some((event) => event.type === 'node-finished' && event.cached)
+  }
+  t.notOk(await cached())
+  const pid = executor.runnerPid
+  await executor.free({ outputs: false })
+  t.equal(executor.runnerPid, pid)
+  t.ok(await cached(), 'what nodes computed stays known')
+  await executor.free({ outputs: true })
+  t.equal(executor.runnerPid, undefined)
+  t.notOk(await cached())
+})
+
 t.test('a provider that no one knows is refused', async (t) => {
   const create = () => createNativeExecutor({ folders: testFolders(t), provider: 'abacus' })
   t.throws(create, { code: 'invalid_settings', message: /abacus.*cuda.*cpu/ })
