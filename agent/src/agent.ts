@@ -4,7 +4,7 @@
  */
 import { minimalAdvertisement } from '@comfymesh/protocol/advertisement'
 import { MeshError } from '@comfymesh/protocol/errors'
-import { prepareMesh } from './agent-mesh.ts'
+import { prepareMesh, startMesh } from './agent-mesh.ts'
 import { makeFolder } from './base/make-folder.ts'
 import { version } from './base/version.ts'
 import { createJobRunner, type JobRunner } from './execution/job-runner.ts'
@@ -207,8 +207,7 @@ async function startParts(
   })
   if (mesh !== undefined) {
     // Nobody waits for it: the agent serves before others are found.
-    mesh.start().catch((error: unknown) => log.error('The mesh did not start', error))
-    onStop(() => mesh.stop())
+    onStop(startMesh(settings, { mesh, database, executor, jobs, log }))
   }
   return { url, jobs, ...(token !== undefined && { token: token() }) }
 }

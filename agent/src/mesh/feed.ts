@@ -19,6 +19,18 @@ export function createFeed<T>(options: { readonly initial: T; readonly pulseMs: 
   const timer = setInterval(pulse, options.pulseMs)
   timer.unref()
 
+  function nextPulse(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const wake = () => {
+        waiting.delete(wake)
+        signal.removeEventListener('abort', wake)
+        resolve()
+      }
+      waiting.add(wake)
+      signal.addEventListener('abort', wake)
+    })
+  }
+
   return {
     current: () => value,
     set(next) {
@@ -30,15 +42,7 @@ export function createFeed<T>(options: { readonly initial: T; readonly pulseMs: 
       let told = version
       yield value
       while (!signal.aborted) {
-        await new Promise<void>((resolve) => {
-          const wake = () => {
-            waiting.delete(wake)
-            signal.removeEventListener('abort', wake)
-            resolve()
-          }
-          waiting.add(wake)
-          signal.addEventListener('abort', wake)
-        })
+        if (told === version) await nextPulse(signal)
         if (signal.aborted) return
         const isNew = told !== version
         told = version

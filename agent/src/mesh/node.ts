@@ -55,8 +55,18 @@ const ADDRESS_DIAL_TIMEOUT_MS = 1500
 
 /** @throws MeshError `invalid_settings` when the port is taken. */
 export async function startNode(options: NodeOptions): Promise<MeshNode> {
-  const port = await freePort(options)
-  const node = await createLibp2p({
+  const wanted = options.port === 0 || (await isFree(options.port))
+  const node = wanted ? await listen(options, options.port) : undefined
+  // Another agent may have taken it since.
+  const listening = node && portOf(node) !== undefined ? node : undefined
+  if (listening === undefined) await node?.stop()
+  if (listening === undefined && !options.anyPortWillDo) throw portTaken(options.port)
+  return wrap(listening ?? (await listen(options, 0)))
+}
+
+/** libp2p counts a listener that failed as no more than a missing one. */
+function listen(options: NodeOptions, port: number): Promise<Libp2p> {
+  return createLibp2p({
     privateKey: privateKeyFromRaw(options.identity.rawPrivateKey),
     addresses: { listen: [`/ip4/0.0.0.0/tcp/${port}`, `/ip6/::/tcp/${port}`] },
     // A machine without IPv6 listens on IPv4 alone.
@@ -87,26 +97,19 @@ export async function startNode(options: NodeOptions): Promise<MeshNode> {
       denyOutboundEncryptedConnection: (peerId) => options.isRefused(peerId.toString()),
     },
   })
-  return wrap(node)
 }
 
-/**
- * libp2p counts a listener that failed as no more than a missing one, so the port is tried before.
- */
-async function freePort({ port, anyPortWillDo }: NodeOptions): Promise<number> {
-  const error = port === 0 ? undefined : await listeningError(port)
-  if (error === undefined) return port
-  if (anyPortWillDo) return 0
-  const message = `The mesh cannot listen on port ${port} (${error}). Choose another with --mesh-port (0 takes any free one).`
-  throw new MeshError('invalid_settings', message)
+function portTaken(port: number): MeshError {
+  const message = `The mesh cannot listen on port ${port}: another program does. Choose another with --mesh-port (0 takes any free one).`
+  return new MeshError('invalid_settings', message)
 }
 
-function listeningError(port: number): Promise<string | undefined> {
+function isFree(port: number): Promise<boolean> {
   const server = createServer()
   return new Promise((resolve) => {
-    server.once('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message))
+    server.once('error', () => resolve(false))
     server.listen({ host: '0.0.0.0', port, exclusive: true }, () =>
-      server.close(() => resolve(undefined)),
+      server.close(() => resolve(true)),
     )
   })
 }
@@ -125,8 +128,12 @@ function wrap(node: Libp2p): MeshNode {
           a.timeline.open - b.timeline.open,
       )
   }
+  const port = portOf(node)
+  if (port === undefined) {
+    throw new MeshError('mesh_unavailable', 'The mesh found no address to listen on.')
+  }
   return {
-    port: portOf(node),
+    port,
     streams: streamsOf(node, openConnections),
     connectedPeers: () => [...new Set(openConnections().map((one) => one.remotePeer.toString()))],
     connections: openConnections,
@@ -152,13 +159,11 @@ function multiaddrOf({ host, port }: HostPort): string {
   return `/${family}/${host}/tcp/${port}`
 }
 
-function portOf(node: Libp2p): number {
+/** @returns undefined where it listens on no address of IPv4. */
+function portOf(node: Libp2p): number | undefined {
   const address = node.getMultiaddrs().find((one) => one.toString().startsWith('/ip4/'))
   const port = address && /\/tcp\/(\d+)/.exec(address.toString())?.[1]
-  if (port === undefined) {
-    throw new MeshError('mesh_unavailable', 'The mesh found no address to listen on.')
-  }
-  return Number(port)
+  return port === undefined ? undefined : Number(port)
 }
 
 function streamsOf(node: Libp2p, openConnections: (peerId: string) => Connection[]): Streams {

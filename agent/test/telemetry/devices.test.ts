@@ -1,0 +1,51 @@
+/** What the makers' tools say, and what this machine says of itself. */
+import { totalmem } from 'node:os'
+import t from 'tap'
+import { createDeviceReader, parseNvidiaSmi, parseRocmSmi } from '../../src/telemetry/devices.ts'
+
+const MIB = 2 ** 20
+
+t.test('nvidia-smi', async (t) => {
+  const said = 'NVIDIA GeForce RTX 3060, 12288, 11021\nNVIDIA H200, 143771, [N/A]\n\n'
+  t.strictSame(parseNvidiaSmi(said), [
+    {
+      name: 'NVIDIA GeForce RTX 3060',
+      kind: 'gpu',
+      totalBytes: 12288 * MIB,
+      freeBytes: 11021 * MIB,
+    },
+    { name: 'NVIDIA H200', kind: 'gpu', totalBytes: 143771 * MIB },
+  ])
+  t.strictSame(parseNvidiaSmi('No devices were found\n'), [])
+  t.strictSame(parseNvidiaSmi('NVIDIA GB10, [N/A], [N/A]\n'), [], 'memory that nobody tells')
+})
+
+t.test('rocm-smi', async (t) => {
+  const said = JSON.stringify({
+    card0: {
+      'Card Series': 'Radeon RX 7900 XTX',
+      'VRAM Total Memory (B)': '25753026560',
+      'VRAM Total Used Memory (B)': '1000000',
+    },
+    card1: { 'VRAM Total Memory (B)': '4294967296' },
+    system: { 'Driver version': '6.7' },
+  })
+  t.strictSame(parseRocmSmi(said), [
+    {
+      name: 'Radeon RX 7900 XTX',
+      kind: 'gpu',
+      totalBytes: 25753026560,
+      freeBytes: 25752026560,
+    },
+    { name: 'AMD GPU', kind: 'gpu', totalBytes: 4294967296 },
+  ])
+  t.strictSame(parseRocmSmi('WARNING: no card'), [])
+})
+
+t.test('the processor is always there', async (t) => {
+  const reader = createDeviceReader()
+  const devices = await reader.read()
+  t.match(devices.at(-1), { kind: 'cpu', totalBytes: totalmem() })
+  t.ok(devices.every(({ name, totalBytes }) => name !== '' && totalBytes > 0))
+  t.equal((await reader.read()).length, devices.length)
+})
