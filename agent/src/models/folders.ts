@@ -144,10 +144,10 @@ function isFile(path: string): boolean {
  * A folder that cannot be read counts as empty, so that one of them does not hide the others.
  */
 function filesBelow(folder: string, ancestors: ReadonlySet<string> = new Set()): string[] {
-  const real = realFolder(folder)
-  if (real === undefined || ancestors.has(real)) return []
-  const visited = new Set([...ancestors, real])
-  return entriesOf(folder).flatMap((entry) => {
+  const listing = listingOf(folder)
+  if (listing === undefined || ancestors.has(listing.real)) return []
+  const visited = new Set([...ancestors, listing.real])
+  return listing.entries.flatMap((entry) => {
     if (entry.name.startsWith('.')) return []
     const path = join(folder, entry.name)
     if (entry.isFile() || (entry.isSymbolicLink() && isFile(path))) return [entry.name]
@@ -156,9 +156,32 @@ function filesBelow(folder: string, ancestors: ReadonlySet<string> = new Set()):
   })
 }
 
-function realFolder(folder: string): string | undefined {
+/** A folder as it was read. */
+interface Listing {
+  /** Its path without links. */
+  readonly real: string
+  readonly entries: readonly Dirent[]
+  /** What changes when an entry is added or removed, or another folder takes the name. */
+  readonly stamp: string
+}
+
+/** What was read already: every prompt asks for all models again. */
+const listings = new Map<string, Listing>()
+
+/** A file system that counts in seconds could take two changes within this for one. */
+const COARSEST_CLOCK_MS = 3000
+
+/** The entries of a folder; undefined where there is none. Read anew when it has changed. */
+function listingOf(folder: string): Listing | undefined {
   try {
-    return statSync(folder).isDirectory() ? realpathSync(folder) : undefined
+    const stats = statSync(folder)
+    if (!stats.isDirectory()) return undefined
+    const stamp = `${stats.dev}/${stats.ino}/${stats.mtimeMs}/${stats.ctimeMs}`
+    const known = listings.get(folder)
+    if (known?.stamp === stamp) return known
+    const listing = { real: realpathSync(folder), entries: entriesOf(folder), stamp }
+    if (Date.now() - stats.mtimeMs > COARSEST_CLOCK_MS) listings.set(folder, listing)
+    return listing
   } catch {
     return undefined
   }

@@ -17,11 +17,16 @@ export type Write =
 export interface WriteOptions {
   /** What is written, for the message of a failure: 'Job 7', 'The queue'. */
   readonly what: string
-  /** Whether it must survive a power cut as well as a crash of the process. */
-  readonly sync?: boolean
+  /**
+   * Whether it survives a power cut as well as a crash of the process: once it is written, or
+   * within a second, which nobody has to wait for.
+   */
+  readonly sync?: 'now' | 'soon' | undefined
 }
 
 const VERSION_KEY = 'schemaVersion'
+
+const SYNC_DELAY_MS = 1000
 
 /** Beside what the old log holds, an opened database writes less than this. */
 const SPARE_BYTES = 1024 * 1024
@@ -34,21 +39,37 @@ export class Database extends Level<string, string> {
    */
   #mended: Promise<void> | undefined
   #isDamaged = false
+  #syncTimer: NodeJS.Timeout | undefined
 
   /**
    * Writes all or nothing; when it returned, a crash of the process cannot undo it.
    * @throws MeshError `storage_failed`
    */
-  async write(writes: readonly Write[], { what, sync = false }: WriteOptions): Promise<void> {
+  async write(writes: readonly Write[], { what, sync }: WriteOptions): Promise<void> {
     try {
       if (this.#isDamaged) await this.#mend()
-      await this.batch([...writes], { sync })
+      await this.batch([...writes], { sync: sync === 'now' })
+      if (sync === 'now') this.#cancelSync()
+      if (sync === 'soon') this.#syncTimer ??= setTimeout(() => this.#sync(), SYNC_DELAY_MS).unref()
     } catch (cause) {
       this.#isDamaged = true
       const why = cause instanceof Error ? cause.message : String(cause)
       const message = `${what} could not be written to disk: ${why}. Free some space, or check the disk of the data folder.`
       throw new MeshError('storage_failed', message, { cause })
     }
+  }
+
+  /** Everything that was written before is synced with the next write that is. */
+  #cancelSync(): void {
+    clearTimeout(this.#syncTimer)
+    this.#syncTimer = undefined
+  }
+
+  #sync(): void {
+    this.#cancelSync()
+    if (this.status !== 'open' || this.#isDamaged) return
+    const nothing: Write = { type: 'del', key: 'nothing' }
+    this.write([nothing], { what: 'Nothing', sync: 'now' }).catch(() => {})
   }
 
   /** Opens the database anew, once for all who wait for it. */
@@ -133,7 +154,7 @@ async function migrate(database: Database, dataDir: string): Promise<void> {
 async function migrateOnce(database: Database, migration: Migration, version: number) {
   const reached: Write = { type: 'put', key: VERSION_KEY, value: String(version) }
   const what = `Version ${version} of the database`
-  await database.write([...(await migration(database)), reached], { what, sync: true })
+  await database.write([...(await migration(database)), reached], { what, sync: 'now' })
 }
 
 function openingFailed(dataDir: string, cause: unknown): MeshError {

@@ -173,10 +173,11 @@ function eventLog(database: Database) {
     async append(records: readonly JobRecord[], more: readonly Write[]): Promise<void> {
       const [first] = records
       if (first === undefined) return
-      // Acceptance and the end are promises to the user: they survive a power cut as well.
-      const sync = records.some(
-        ({ state, event }) => event.type === 'accepted' || isFinished(state),
-      )
+      // Acceptance is a promise to the user: it survives a power cut as well. An end that one
+      // takes back costs another run, so nobody waits for the disk to have it.
+      const isPromise = records.some(({ event }) => event.type === 'accepted')
+      const isEnd = records.some(({ state }) => isFinished(state))
+      const sync = isPromise ? 'now' : isEnd ? 'soon' : undefined
       const what = records.length === 1 ? `Job ${first.state.request.id}` : 'The queue'
       const writes = [...more, ...records.flatMap(writesOf)]
       // Counted before the disk answers, so that the next event does not take the same place.

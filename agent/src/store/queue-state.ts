@@ -22,7 +22,7 @@ export async function openQueueState(database: Database): Promise<QueueState> {
         atMs === undefined
           ? ({ type: 'del', key: PAUSED_KEY } as const)
           : ({ type: 'put', key: PAUSED_KEY, value: String(atMs) } as const)
-      await database.write([write], { what: 'The state of the queue', sync: true })
+      await database.write([write], { what: 'The state of the queue', sync: 'now' })
       pausedAtMs = atMs
     },
   }

@@ -2,6 +2,7 @@
 import type { Benchmark } from './benchmark.ts'
 import { embeddedPicture, jobOverhead } from './embedded-model.ts'
 import { modelOpen, peakMemory } from './full-size-model.ts'
+import { apiP99Busy, cachedPrompt, queue1000 } from './queue.ts'
 import { agentStart, idleMemory } from './starting.ts'
 import { stepVsTorch } from './step-vs-torch.ts'
 
@@ -13,4 +14,7 @@ export const benchmarks: readonly Benchmark[] = [
   modelOpen,
   peakMemory,
   stepVsTorch,
+  cachedPrompt,
+  queue1000,
+  apiP99Busy,
 ]

@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { containedPath, ModelFolders, modelKinds } from '../../src/models/folders.ts'
@@ -149,4 +149,17 @@ t.test('names and links that the disk refuses hide nothing else', async (t) => {
   t.equal(folders.find('checkpoints', 'loop.safetensors'), undefined)
   t.equal(folders.find('checkpoints', `${'x'.repeat(5000)}.safetensors`), undefined)
   t.equal(folders.findInput('x'.repeat(5000)), undefined)
+})
+
+t.test('a folder that has not changed for long is seen to change', async (t) => {
+  const folder = t.testdir({ 'a.safetensors': '', sub: { 'b.safetensors': '' } })
+  const old = new Date(Date.now() - 60_000)
+  for (const path of [folder, join(folder, 'sub')]) utimesSync(path, old, old)
+  const grown = new ModelFolders({ ...folders.settings, models: { loras: [folder] } })
+  const list = () => grown.list('loras')
+  t.strictSame([list(), list()], Array(2).fill(['a.safetensors', 'sub/b.safetensors']))
+  writeFileSync(join(folder, 'sub', 'c.safetensors'), '')
+  t.strictSame(list(), ['a.safetensors', 'sub/b.safetensors', 'sub/c.safetensors'])
+  rmSync(join(folder, 'sub'), { recursive: true })
+  t.strictSame(list(), ['a.safetensors'])
 })
