@@ -141,6 +141,7 @@ export function createFakeExecutor(options: { cache?: boolean } = {}): FakeExecu
     fingerprint: async (classType, inputs) =>
       classType === 'TN_File' ? fake.files.get(String(inputs.name)) : undefined,
     validation: testValidation,
+    prepare: () => {},
     free: async ({ outputs }) => {
       fake.freed.push(outputs ? 'all' : 'models')
       if (outputs) known.clear()

@@ -78,7 +78,7 @@ export interface FreeRequest {
 export interface JobRunnerModules extends JobRunModules {
   readonly store: JobStore
   readonly queueState: QueueState
-  readonly executor: Pick<Executor, 'fingerprint' | 'validation' | 'free'>
+  readonly executor: Pick<Executor, 'fingerprint' | 'validation' | 'prepare' | 'free'>
   readonly warn: (message: string, error: unknown) => void
 }
 

@@ -34,7 +34,7 @@ export interface SubmissionsOptions {
 
 export interface SubmissionsModules {
   readonly store: Pick<JobStore, 'nextNumber'>
-  readonly executor: Pick<Executor, 'validation'>
+  readonly executor: Pick<Executor, 'validation' | 'prepare'>
   readonly definitions: () => Promise<NodeDefinitions>
   readonly now: () => number
   /** How many jobs wait. */
@@ -64,6 +64,8 @@ export function createSubmit(
     id: string,
     number: number,
   ): Promise<SubmissionResult> {
+    // Almost every prompt is valid, and a first one waits less when this begins now.
+    modules.executor.prepare()
     const validation = await validatePrompt({
       prompt: given,
       definitions: await modules.definitions(),

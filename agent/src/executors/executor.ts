@@ -107,6 +107,8 @@ export interface Executor {
   /** ComfyUI's VALIDATE_INPUTS: the inputs of a class that its own code judges, if any. */
   validation(classType: string): InputValidation | undefined
   estimate(stage: Stage): Promise<StageEstimate>
+  /** A stage may come soon: whatever takes time before the first one can begin now. Never throws. */
+  prepare(): void
   /**
    * Runs the stage to its end.
    * @throws MeshError `node_failed` with details `{ nodeId, classType }`, `interrupted`,

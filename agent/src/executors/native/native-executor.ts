@@ -82,7 +82,7 @@ export function createNativeExecutor(
   })
   return {
     name: 'native',
-    // The runner starts with the first stage: an idle agent costs little.
+    // The runner starts with the first prompt: an idle agent costs little.
     start: async () => {},
     stop: () => runner.stop(),
     definitions: async () => definitionsOf(modules.rows, folders),
@@ -90,6 +90,7 @@ export function createNativeExecutor(
       modules.rows.get(classType)?.fingerprint?.(inputs, folders),
     validation: (classType) => validationOf(modules.rows.get(classType), folders),
     estimate: (stage) => estimateStage(stage, folders, files),
+    prepare: () => runner.prepare(),
     run: (stage, runOptions) => runner.run(stage, runOptions),
     free: (what) => runner.free(what),
     testProviders: () => runner.testProviders(),

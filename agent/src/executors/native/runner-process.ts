@@ -1,5 +1,5 @@
 /**
- * The agent's side of the runner: spawns the child when the first stage comes,
+ * The agent's side of the runner: spawns the child when the first prompt comes,
  * hands it one stage at a time, kills it when it does not yield, and starts
  * another when it died. What a stage computes is the child's business.
  */
@@ -29,6 +29,8 @@ export interface RunnerProcessOptions {
 }
 
 export interface RunnerProcess {
+  /** Spawns the child, should there be none, for a stage that may come; never throws. */
+  prepare(): void
   /** Runs one stage; others wait their turn. @throws MeshError */
   run(stage: Stage, options: RunOptions): Promise<StageResult>
   /** Tests every provider of the platform in a child of its own. @throws MeshError `runner_died` */
@@ -72,6 +74,12 @@ export function createRunnerProcess(options: RunnerProcessOptions): RunnerProces
     return starting
   }
 
+  /** Without work from now on, the child ends after a while. */
+  function startIdling(): void {
+    clearTimeout(idleTimer)
+    if (!stopping.signal.aborted) idleTimer = setTimeout(end, options.idleShutdownMs).unref()
+  }
+
   /** Takes the child out of use and ends it; the next stage gets a new one. */
   async function end(): Promise<void> {
     const last = child
@@ -86,12 +94,20 @@ export function createRunnerProcess(options: RunnerProcessOptions): RunnerProces
       const runner = await untilAborted(ready(), signal)
       return await runOnChild(runner, stage, { ...options, signal, report })
     } finally {
-      if (!stopping.signal.aborted) idleTimer = setTimeout(end, options.idleShutdownMs).unref()
+      startIdling()
       release()
     }
   }
 
   return {
+    prepare: () => {
+      if (stopping.signal.aborted || child !== undefined || starting !== undefined) return
+      // Should it fail, so does the stage, which is who can tell the user.
+      ready().then(
+        () => unfinished.size === 0 && startIdling(),
+        () => {},
+      )
+    },
     run: async (stage, { signal, report }) => {
       const own = new AbortController()
       const abort = (): void => own.abort()

@@ -1,5 +1,6 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
 import t, { type Test } from 'tap'
 import type { Stage } from '../../../src/executors/executor.ts'
@@ -14,7 +15,7 @@ const never = new AbortController().signal
 const report = (): void => {}
 
 /** @param program the runner: a module, or its source. */
-function processOf(t: Test, program: URL | string): RunnerProcess {
+function processOf(t: Test, program: URL | string, idleShutdownMs = 60_000): RunnerProcess {
   const folders = testFolders(t)
   const written = join(folders.temp, 'runner.mjs')
   if (typeof program === 'string') writeFileSync(written, program)
@@ -23,7 +24,7 @@ function processOf(t: Test, program: URL | string): RunnerProcess {
     configuration: { folders, sessions: {}, outputCacheBytes: 0 },
     previews: false,
     cancelGraceMs: 1000,
-    idleShutdownMs: 60_000,
+    idleShutdownMs,
     log: () => {},
     warn: () => {},
   })
@@ -38,6 +39,36 @@ t.test('a provider that crashes the process costs itself and nothing else', asyn
     { name: 'cuda', ok: false, reason: /crashed \(killed by SIGKILL.*driver assertion failed/ },
     { name: 'cpu', ok: true },
   ])
+})
+
+/** A runner that takes any stage. */
+const obliging = `
+  process.on('message', ({ type, run }) => {
+    const done = { type: 'finished', run, result: { sessionMs: 0 } }
+    process.send(type === 'configure' ? { type: 'ready' } : done)
+  })
+  process.on('disconnect', () => process.exit(0))`
+
+async function until(isSo: () => boolean): Promise<void> {
+  while (!isSo()) await sleep(10)
+}
+
+t.test('a prepared runner takes the stage that comes', async (t) => {
+  const runner = processOf(t, obliging)
+  runner.prepare()
+  runner.prepare()
+  await until(() => runner.pid !== undefined)
+  const { pid } = runner
+  await runner.run(stage, { signal: never, report })
+  runner.prepare()
+  t.equal(runner.pid, pid)
+})
+
+t.test('a runner that was prepared for nothing ends', async (t) => {
+  const runner = processOf(t, obliging, 50)
+  runner.prepare()
+  await until(() => runner.pid !== undefined)
+  await until(() => runner.pid === undefined)
 })
 
 t.test('a runner that cannot start says why', async (t) => {

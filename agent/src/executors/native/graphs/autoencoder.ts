@@ -3,15 +3,7 @@ import { MeshError } from '@comfymesh/protocol/errors'
 import type { Checkpoint } from '../../../models/family.ts'
 import type { VaeLayer } from '../../../models/vae-config.ts'
 import type { Value } from '../onnx/graph-builder.ts'
-import {
-  add,
-  multiply,
-  resizeNearest,
-  silu,
-  split,
-  subtract,
-  transpose,
-} from '../onnx/operators.ts'
+import { add, multiply, resizeNearest, split, subtract, transpose } from '../onnx/operators.ts'
 import { attention } from './attention.ts'
 import {
   buildNetwork,
@@ -19,6 +11,7 @@ import {
   groupNorm,
   linear,
   type Network,
+  swish,
   toPicture,
   toTokens,
 } from './layers.ts'
@@ -106,7 +99,7 @@ function layerOf(network: Network, layer: VaeLayer, x: Value): Value {
       return convolve(network, resizeNearest(graph, x, height * 2, width * 2), `${name}.conv`)
     }
     case 'norm':
-      return silu(graph, groupNorm(network, x, name, EPSILON))
+      return swish(network, groupNorm(network, x, name, EPSILON))
     case 'residual':
       return residual(network, layer, x)
     case 'attention':
@@ -123,7 +116,7 @@ function residual(
   const step = (y: Value, index: number) =>
     convolve(
       network,
-      silu(graph, groupNorm(network, y, `${name}.norm${index}`, EPSILON)),
+      swish(network, groupNorm(network, y, `${name}.norm${index}`, EPSILON)),
       `${name}.conv${index}`,
     )
   const straight = inputChannels === channels ? x : convolve(network, x, `${name}.nin_shortcut`)

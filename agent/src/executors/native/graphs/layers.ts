@@ -13,6 +13,7 @@ import {
   gemm,
   multiply,
   reshape,
+  sigmoid,
   transpose,
 } from '../onnx/operators.ts'
 import type { BuildOptions, Dialect, NetworkGraph, Port } from './network-graph.ts'
@@ -137,6 +138,17 @@ export function layerNorm({ graph, weights }: Network, x: Value, name: string): 
   return graph.node('LayerNormalization', inputs, x.shape, {
     attributes: { axis: { int: -1 }, epsilon: { float: 1e-5 } },
   })
+}
+
+/** x * sigmoid(beta * x): SiLU where beta is 1, and what CLIP takes for GELU where it is 1.702. */
+export function swish(network: Network, x: Value, beta = 1): Value {
+  const { graph, dialect } = network
+  if (dialect.swish === 'fused') {
+    const attributes = { alpha: { float: beta } }
+    return graph.node('QuickGelu', [x], x.shape, { domain: 'com.microsoft', attributes })
+  }
+  const scaled = beta === 1 ? x : multiply(graph, x, network.constant([beta], []))
+  return multiply(graph, x, sigmoid(graph, scaled))
 }
 
 /** [batch, channels, height, width] to [batch * height * width, channels]. */

@@ -3,9 +3,9 @@ import { MeshError } from '@comfymesh/protocol/errors'
 import type { ClipConfig } from '../../../models/clip-config.ts'
 import type { Checkpoint } from '../../../models/family.ts'
 import type { Value } from '../onnx/graph-builder.ts'
-import { add, gather, multiply, reshape, sigmoid } from '../onnx/operators.ts'
+import { add, gather, reshape } from '../onnx/operators.ts'
 import { attention } from './attention.ts'
-import { buildNetwork, layerNorm, linear, type Network } from './layers.ts'
+import { buildNetwork, layerNorm, linear, type Network, swish } from './layers.ts'
 import type { BuildOptions, NetworkGraph } from './network-graph.ts'
 
 export interface TextEncoderShape {
@@ -61,6 +61,9 @@ export function buildTextEncoderGraph(
   })
 }
 
+/** OpenAI's CLIP was trained with x * sigmoid(1.702 x) for GELU. */
+const GELU_BETA = 1.702
+
 /** The states after each layer, [chunks * positions, width]. */
 function layers(network: Network, clip: ClipConfig, x: Value, chunks: number): Value[] {
   const { graph } = network
@@ -80,7 +83,7 @@ function layers(network: Network, clip: ClipConfig, x: Value, chunks: number): V
       layerNorm(network, attended, `${name}.layer_norm2`),
       `${name}.mlp.fc1`,
     )
-    const outer = linear(network, quickGelu(network, inner), `${name}.mlp.fc2`)
+    const outer = linear(network, swish(network, inner, GELU_BETA), `${name}.mlp.fc2`)
     states.push(add(graph, attended, outer))
   }
   return states
@@ -92,12 +95,6 @@ function causalMask(network: Network, positions: number): Value {
     Array.from({ length: positions }, (_, column) => (column > row ? -10000 : 0)),
   )
   return network.constant(rows.flat(), [positions, positions])
-}
-
-/** OpenAI's CLIP was trained with x * sigmoid(1.702 x) for GELU. */
-function quickGelu(network: Network, x: Value): Value {
-  const { graph } = network
-  return multiply(graph, x, sigmoid(graph, multiply(graph, x, network.constant([1.702], []))))
 }
 
 /** The row at its end position of every chunk; `last` is [chunks * positions, width]. */

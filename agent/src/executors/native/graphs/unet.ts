@@ -12,7 +12,6 @@ import {
   multiply,
   reshape,
   resizeNearest,
-  silu,
   sine,
   split,
 } from '../onnx/operators.ts'
@@ -24,6 +23,7 @@ import {
   layerNorm,
   linear,
   type Network,
+  swish,
   toPicture,
   toTokens,
 } from './layers.ts'
@@ -99,7 +99,7 @@ function uShape(network: Network, around: Surroundings, latent: Value): Value {
   }
   return convolve(
     network,
-    silu(graph, groupNorm(network, x, `${root}.out.0`, 1e-5)),
+    swish(network, groupNorm(network, x, `${root}.out.0`, 1e-5)),
     `${root}.out.2`,
   )
 }
@@ -124,8 +124,8 @@ function timeEmbedding(network: Network, unet: UnetConfig, timesteps: Value): Va
   const waves = [cosine(graph, angles), sine(graph, angles)]
   if (unet.modelChannels % 2 === 1) waves.push(graph.floats(Array(batch).fill(0), [batch, 1]))
   const embedding = cast(graph, concatenate(graph, waves, 1), type)
-  const first = silu(graph, linear(network, embedding, `${unet.root}.time_embed.0`))
-  return silu(graph, linear(network, first, `${unet.root}.time_embed.2`))
+  const first = swish(network, linear(network, embedding, `${unet.root}.time_embed.0`))
+  return swish(network, linear(network, first, `${unet.root}.time_embed.2`))
 }
 
 function layerOf(
@@ -160,7 +160,7 @@ function residual(
 ): Value {
   const { graph } = network
   const step = (y: Value, norm: string, convolution: string) =>
-    convolve(network, silu(graph, groupNorm(network, y, norm, 1e-5)), convolution)
+    convolve(network, swish(network, groupNorm(network, y, norm, 1e-5)), convolution)
   const first = step(x, `${name}.in_layers.0`, `${name}.in_layers.2`)
   const shift = reshape(graph, linear(network, time, `${name}.emb_layers.1`), [
     x.shape[0]!,

@@ -4,7 +4,7 @@
  */
 import { MeshError } from '@comfymesh/protocol/errors'
 import type { Checkpoint } from '../../../models/family.ts'
-import type { BuildOptions, NetworkGraph } from '../graphs/network-graph.ts'
+import type { BuildOptions, Dialect, NetworkGraph } from '../graphs/network-graph.ts'
 import type { LoraApplication, Tensor } from '../values.ts'
 import type { ModelFiles } from './model-files.ts'
 import { type Feeds, openSession, type Session, type SessionClock } from './open-session.ts'
@@ -51,8 +51,13 @@ export interface NetworkOptions {
   readonly fastConvolution?: boolean
 }
 
-/** What computes convolutions as they are written; the others have fast kernels of their own. */
-const CONVOLVE_DIRECTLY: ReadonlySet<ProviderName> = new Set(['cpu'])
+/** What suits the providers apart from what their self-tests told; others fuse graphs themselves. */
+const suitable: {
+  readonly [name in ProviderName]?: Partial<Pick<Dialect, 'convolution' | 'swish'>>
+} = {
+  // Its convolutions do what is written, and its sessions open without optimizing the graph.
+  cpu: { convolution: 'winograd', swish: 'fused' },
+}
 
 /** @throws MeshError `not_found`, `malformed_file`, `unsupported_model` */
 export async function openNetwork(
@@ -89,14 +94,15 @@ export async function openNetwork(
 function dialectOf(
   provider: ProviderReport,
   { halfPrecision = false, fastConvolution = false }: NetworkOptions,
-): BuildOptions['dialect'] {
+): Dialect {
   const half = halfPrecision && provider.halfPrecision
   // The fused operator was tested in the best precision, so it is trusted in no other.
   const fused = provider.fusedAttention && half === provider.halfPrecision
-  const winograd = fastConvolution && CONVOLVE_DIRECTLY.has(provider.name)
+  const { convolution = 'direct', swish = 'plain' } = suitable[provider.name] ?? {}
   return {
     attention: fused ? 'fused' : 'plain',
-    convolution: winograd ? 'winograd' : 'direct',
+    convolution: fastConvolution ? convolution : 'direct',
+    swish,
     compute: half ? 'f16' : 'f32',
   }
 }

@@ -40,8 +40,13 @@ async function loadMerges(): Promise<readonly string[]> {
   return data.text.split('\n', MERGE_COUNT + 1).slice(1)
 }
 
+interface ByteCharacter {
+  readonly byte: number
+  readonly character: string
+}
+
 /** The printable characters that the vocabulary file writes bytes as, in the order of their ids. */
-function byteCharacters(): { readonly byte: number; readonly character: string }[] {
+function byteCharacters(): ByteCharacter[] {
   const printable = (byte: number) =>
     (byte >= 0x21 && byte <= 0x7e) || (byte >= 0xa1 && byte <= 0xac) || byte >= 0xae
   const bytes = Array.from({ length: BYTES }, (_, byte) => byte)
@@ -52,44 +57,39 @@ function byteCharacters(): { readonly byte: number; readonly character: string }
   ]
 }
 
-interface Vocabulary {
-  /** The id of each byte inside a word; at its end it is BYTES more. */
-  readonly byteIds: Uint16Array
-  /** `pairKey` of two ids to the id of the token they merge to; lower ids merge first. */
-  readonly merged: ReadonlyMap<number, number>
-}
+/** How the vocabulary file marks the end of a word. */
+const WORD_END = '</w>'
 
-/** Ids fit 16 bits, so a pair of them fits a small integer. */
-const pairKey = (left: number, right: number): number => left * 0x10000 + right
+/** Ids by what the vocabulary file says: two tokens with a space between, or one of a single byte. */
+type Vocabulary = ReadonlyMap<string, number>
 
-function makeVocabulary(merges: readonly string[]): Vocabulary {
-  const byteIds = new Uint16Array(BYTES)
+function makeVocabulary(merges: readonly string[], bytes: readonly ByteCharacter[]): Vocabulary {
   const ids = new Map<string, number>()
-  for (const [id, { byte, character }] of byteCharacters().entries()) {
-    byteIds[byte] = id
+  for (const [id, { character }] of bytes.entries()) {
     ids.set(character, id)
-    ids.set(`${character}</w>`, id + BYTES)
+    ids.set(`${character}${WORD_END}`, id + BYTES)
   }
-  const merged = new Map<number, number>()
-  for (const [rank, line] of merges.entries()) {
-    const space = line.indexOf(' ')
-    const left = line.slice(0, space)
-    const right = line.slice(space + 1)
-    merged.set(pairKey(ids.get(left)!, ids.get(right)!), FIRST_MERGED + rank)
-    ids.set(left + right, FIRST_MERGED + rank)
-  }
-  return { byteIds, merged }
+  for (const [rank, pair] of merges.entries()) ids.set(pair, FIRST_MERGED + rank)
+  return ids
 }
 
 function makeTokenizer(merges: readonly string[]): Tokenizer {
-  const vocabulary = makeVocabulary(merges)
+  const bytes = byteCharacters()
+  const vocabulary = makeVocabulary(merges, bytes)
+  const characters: string[] = []
+  for (const { byte, character } of bytes) characters[byte] = character
   const utf8 = new TextEncoder()
+  const tokensOf = (word: string): number[] => {
+    const letters = Array.from(utf8.encode(word), (byte) => characters[byte]!)
+    letters.push(`${letters.pop()}${WORD_END}`)
+    return mergePairs(letters, vocabulary)
+  }
   return (text) =>
     text.split(SPECIAL).flatMap((part) => {
       if (part === '<|startoftext|>') return [START_TOKEN]
       if (part === '<|endoftext|>') return [END_TOKEN]
       const words = normalize(part).match(WORD) ?? []
-      return words.flatMap((word) => mergeBytes(utf8.encode(word), vocabulary))
+      return words.flatMap(tokensOf)
     })
 }
 
@@ -98,28 +98,25 @@ function normalize(text: string): string {
   return Array.from(text.normalize('NFC'), (character) => character.toLowerCase()).join('')
 }
 
-/** Merges a word's bytes pair by pair, best pair first, until none is left that merges. */
-function mergeBytes(word: Uint8Array, { byteIds, merged }: Vocabulary): number[] {
-  let ids = Array.from(word, (byte) => byteIds[byte]!)
-  ids[ids.length - 1]! += BYTES
-  while (ids.length > 1) {
-    let best = Number.POSITIVE_INFINITY
-    for (let i = 1; i < ids.length; i++) {
-      best = Math.min(best, merged.get(pairKey(ids[i - 1]!, ids[i]!)) ?? best)
+/** Merges a word's tokens pair by pair, lowest id first, until none is left that merges. */
+function mergePairs(letters: readonly string[], vocabulary: Vocabulary): number[] {
+  let tokens = letters
+  let ids = letters.map((letter) => vocabulary.get(letter)!)
+  for (;;) {
+    const pairs = tokens.slice(1).map((right, index) => `${tokens[index]} ${right}`)
+    const merged = pairs.map((pair) => vocabulary.get(pair) ?? Number.POSITIVE_INFINITY)
+    const best = merged.reduce((least, id) => Math.min(least, id), Number.POSITIVE_INFINITY)
+    if (best === Number.POSITIVE_INFINITY) return ids
+    const kept: string[] = []
+    const keptIds: number[] = []
+    // Every pair that merges to the best token does, from the left.
+    for (let i = 0; i < tokens.length; i++) {
+      const isPair = merged[i] === best
+      kept.push(isPair ? tokens[i]! + tokens[i + 1]! : tokens[i]!)
+      keptIds.push(isPair ? best : ids[i]!)
+      if (isPair) i++
     }
-    if (best === Number.POSITIVE_INFINITY) break
-    ids = mergePair(ids, best, merged)
+    tokens = kept
+    ids = keptIds
   }
-  return ids
-}
-
-/** Replaces every pair that merges to `token`, from the left. */
-function mergePair(ids: readonly number[], token: number, merged: ReadonlyMap<number, number>) {
-  const result: number[] = []
-  for (let i = 0; i < ids.length; i++) {
-    const isPair = i + 1 < ids.length && merged.get(pairKey(ids[i]!, ids[i + 1]!)) === token
-    result.push(isPair ? token : ids[i]!)
-    if (isPair) i++
-  }
-  return result
 }

@@ -4,23 +4,26 @@ import type {
   Dialect,
   NetworkGraph,
 } from '../../../../src/executors/native/graphs/network-graph.ts'
+import { sessionOptions } from '../../../../src/executors/native/sessions/session-options.ts'
 
-export const plain: Dialect = { attention: 'plain', convolution: 'direct', compute: 'f32' }
-export const fused: Dialect = { attention: 'fused', convolution: 'winograd', compute: 'f32' }
+/** As for providers of which nothing is known, ... */
+export const plain: Dialect = {
+  attention: 'plain',
+  convolution: 'direct',
+  swish: 'plain',
+  compute: 'f32',
+}
+/** ... and as for the CPU. */
+export const fused: Dialect = {
+  attention: 'fused',
+  convolution: 'winograd',
+  swish: 'fused',
+  compute: 'f32',
+}
 
 export async function openGraph(graph: NetworkGraph): Promise<InferenceSession> {
-  return InferenceSession.create(graph.model, {
-    executionProviders: ['cpu'],
-    graphOptimizationLevel: 'extended',
-    intraOpNumThreads: 1,
-    extra: {
-      session: {
-        disable_prepacking: '1',
-        model_external_initializers_file_folder_path: graph.weightsFolder,
-      },
-      optimization: { disable_specified_optimizers: 'ConstantFolding' },
-    },
-  })
+  const options = sessionOptions('cpu', { threads: 1 }, graph.weightsFolder)
+  return InferenceSession.create(graph.model, options)
 }
 
 /** Feeds the inputs by name and returns the outputs by name. */
