@@ -71,9 +71,14 @@ export function readPngText(png: Uint8Array): PngText[] {
   return texts
 }
 
+/** Whether the bytes begin as those of a PNG file do. */
+export function isPng(bytes: Uint8Array): boolean {
+  return SIGNATURE.every((byte, i) => bytes[i] === byte)
+}
+
 /** The chunks up to the end of the file or the first that does not fit into it. */
 function* chunksOf(png: Uint8Array): Generator<Chunk> {
-  if (!SIGNATURE.every((byte, i) => png[i] === byte)) throw malformed('it does not begin as one')
+  if (!isPng(png)) throw malformed('it does not begin as one')
   const view = new DataView(png.buffer, png.byteOffset, png.byteLength)
   let start = SIGNATURE.length
   while (start + CHUNK_OVERHEAD_BYTES <= png.length) {

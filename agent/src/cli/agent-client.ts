@@ -100,12 +100,22 @@ export interface SubmittedJob {
   readonly skipped: Refusal['node_errors']
 }
 
+/** What is to run, and the drawing that its pictures are to carry. */
+export interface Submitted {
+  readonly prompt: Prompt
+  readonly workflow?: JsonObject
+}
+
 /** @throws PromptRefused when validation found nothing that can run. */
-export async function submitPrompt(agent: AgentAddress, prompt: Prompt): Promise<SubmittedJob> {
+export async function submitPrompt(
+  agent: AgentAddress,
+  { prompt, workflow }: Submitted,
+): Promise<SubmittedJob> {
+  const extra_data = workflow === undefined ? {} : { extra_pnginfo: { workflow } }
   const response = await request(agent, '/prompt', {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
-    body: stringifyJson({ prompt, client_id: 'comfymesh-cli' }),
+    body: stringifyJson({ prompt, extra_data, client_id: 'comfymesh-cli' }),
   })
   const body = asObject(parseJson(await response.text()))
   if (response.status === 400) throw new PromptRefused(body as unknown as Refusal)

@@ -2,6 +2,7 @@
 import { version } from '../base/version.ts'
 import { closest, exitCodeOf, isGiven, parseArguments, UsageError } from './arguments.ts'
 import type { Command } from './command.ts'
+import { convertCommand } from './convert.ts'
 import { demoCommand } from './demo.ts'
 import { doctorCommand } from './doctor.ts'
 import { commandHelp, programHelp } from './help.ts'
@@ -13,12 +14,15 @@ import { errorLines } from './problems.ts'
 import { queueCommand } from './queue.ts'
 import { runCommand } from './run.ts'
 import { startCommand } from './start.ts'
+import { statusCommand } from './status.ts'
 import { terminalAt } from './terminal.ts'
 import { tokenCommand } from './token.ts'
 
 export const commands: readonly Command[] = [
   startCommand,
   runCommand,
+  convertCommand,
+  statusCommand,
   queueCommand,
   demoCommand,
   doctorCommand,

@@ -52,7 +52,7 @@ async function run(given: Arguments): Promise<number> {
     const settings = loadSettings({ flags: { dataDir, outputDir } })
     const terminal = terminalAt(process.stdout)
     console.log(`${terminal.paint('bold', text)}`)
-    const job = await withOwnAgent(settings, (agent) => runJob(agent, prompt))
+    const job = await withOwnAgent(settings, (agent) => runJob(agent, { prompt }))
     return await show(job, outputDir, terminal)
   } finally {
     rmSync(dataDir, { recursive: true, force: true })

@@ -1,7 +1,12 @@
 /** Runs one prompt on an agent and shows it: what `run` and `demo` have in common. */
 import type { JobState } from '@comfymesh/protocol/job'
-import type { Prompt } from '@comfymesh/protocol/workflow'
-import { type AgentAddress, cancelJob, followJob, submitPrompt } from './agent-client.ts'
+import {
+  type AgentAddress,
+  cancelJob,
+  followJob,
+  type Submitted,
+  submitPrompt,
+} from './agent-client.ts'
 import { type JobTrace, traceJob } from './job-trace.ts'
 import { complaintLines } from './problems.ts'
 import { createProgressDisplay } from './progress-display.ts'
@@ -17,7 +22,8 @@ export interface FinishedJob {
  * The first Ctrl-C cancels the job, the second ends the program.
  * @throws PromptRefused
  */
-export async function runJob(agent: AgentAddress, prompt: Prompt): Promise<FinishedJob> {
+export async function runJob(agent: AgentAddress, submitted: Submitted): Promise<FinishedJob> {
+  const { prompt } = submitted
   const write = (text: string) => process.stderr.write(text)
   const display = createProgressDisplay(prompt, terminalAt(process.stderr), write)
   let id: string | undefined
@@ -34,10 +40,10 @@ export async function runJob(agent: AgentAddress, prompt: Prompt): Promise<Finis
   }
   process.on('SIGINT', onInterrupt)
   try {
-    const submitted = await submitPrompt(agent, prompt)
-    id = submitted.id
+    const accepted = await submitPrompt(agent, submitted)
+    id = accepted.id
     if (isCancelled) cancel()
-    for (const line of complaintLines(submitted.skipped, prompt)) display.say(`Left out: ${line}`)
+    for (const line of complaintLines(accepted.skipped, prompt)) display.say(`Left out: ${line}`)
     let trace: JobTrace = []
     const state = await followJob(agent, id, (current, event) => {
       if (event !== undefined) trace = traceJob(trace, event)

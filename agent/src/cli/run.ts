@@ -1,4 +1,4 @@
-/** `comfymesh run`: runs a prompt and saves its pictures. */
+/** `comfymesh run`: runs a workflow or a prompt and saves its pictures. */
 import { resolve } from 'node:path'
 import type { JobState } from '@comfymesh/protocol/job'
 import { stringifyJson } from '@comfymesh/protocol/json'
@@ -15,10 +15,11 @@ import {
   textsOf,
 } from './arguments.ts'
 import type { Command } from './command.ts'
+import { convertAloud } from './conversion.ts'
+import { type GraphFile, readGraph } from './graph-file.ts'
 import { reportJson, summaryLines } from './job-summary.ts'
 import { failureLine, refusalLines } from './problems.ts'
 import { editPrompt, seedPrompt } from './prompt-edits.ts'
-import { readPrompt } from './prompt-file.ts'
 import { runJob } from './run-job.ts'
 import { savePictures } from './saved-pictures.ts'
 import type { SettingKey } from './setting-rows.ts'
@@ -27,10 +28,11 @@ import { terminalAt } from './terminal.ts'
 
 export const runCommand: Command = {
   name: 'run',
-  summary: 'Run a prompt and save its pictures',
-  usage: 'run <prompt.json> [options]',
+  summary: 'Run a workflow or a prompt and save its pictures',
+  usage: 'run <workflow.json> [options]',
   description:
-    "The prompt is a file in ComfyUI's API format (Export (API)), or - for standard input. " +
+    'The file is a workflow as ComfyUI saves it, a prompt in its API format (Export (API)), or a picture ' +
+    'that carries one of them; - is standard input. ' +
     'It runs on the agent of this machine; where none is running, one is started for the time of the job.',
   options: [
     {
@@ -51,7 +53,11 @@ export const runCommand: Command = {
   ],
   settings: settingOptions,
   examples: [
-    { command: 'comfymesh run portrait.json', what: 'run a prompt' },
+    { command: 'comfymesh run portrait.json', what: 'run a workflow or a prompt' },
+    {
+      command: 'comfymesh run ComfyUI_00001_.png --seed 8',
+      what: 'a picture again, with another seed',
+    },
     {
       command:
         'comfymesh run portrait.json --set 6.text="a red fox" --set KSampler.steps=30 --seed 7',
@@ -66,8 +72,7 @@ export const runCommand: Command = {
 }
 
 async function run(given: Arguments): Promise<number> {
-  const file = onlyPositional(given, 'prompt file')
-  const prompt = await readPrompt(file)
+  const file = await readGraph(onlyPositional(given, 'workflow or prompt file'))
   const flags = settingFlags(given)
   const settings = loadSettings({ flags })
   return withAgent(settings, (agent) => {
@@ -75,7 +80,7 @@ async function run(given: Arguments): Promise<number> {
     if (unused.length > 0) {
       console.error(`The agent at ${agent.url} runs already, so its own settings count, not yours.`)
     }
-    return runOn(agent, prompt, given)
+    return runOn(agent, file, given)
   })
 }
 
@@ -87,11 +92,12 @@ const FINDS_THE_AGENT: ReadonlySet<string> = new Set<SettingKey>([
   'token',
 ])
 
-async function runOn(agent: AgentAccess, original: Prompt, given: Arguments): Promise<number> {
-  const prompt = await edited(original, agent, given)
+async function runOn(agent: AgentAccess, file: GraphFile, given: Arguments): Promise<number> {
+  const { workflow } = file
+  const prompt = await promptOf(file, agent, given)
   const asJson = isGiven(given, 'json')
   try {
-    const job = await runJob(agent, prompt)
+    const job = await runJob(agent, { prompt, ...(workflow && { workflow }) })
     const folder = resolve(textOf(given, 'out') ?? '.')
     const files = await savePictures(agent, job.state, folder)
     const report = { ...job, files }
@@ -114,11 +120,14 @@ async function runOn(agent: AgentAccess, original: Prompt, given: Arguments): Pr
   }
 }
 
-async function edited(prompt: Prompt, agent: AgentAccess, given: Arguments): Promise<Prompt> {
+async function promptOf(file: GraphFile, agent: AgentAccess, given: Arguments): Promise<Prompt> {
   const edits = textsOf(given, 'set')
   const seed = textOf(given, 'seed')
+  const isReady = file.prompt !== undefined && edits.length === 0
+  const definitions = isReady ? {} : await nodeDefinitions(agent)
+  const prompt = file.prompt ?? convertAloud(file.workflow!, definitions, console.error)
   const seeded = seed === undefined ? prompt : seedPrompt(prompt, seed)
-  return edits.length === 0 ? seeded : editPrompt(seeded, edits, await nodeDefinitions(agent))
+  return editPrompt(seeded, edits, definitions)
 }
 
 function reportEnd({ status, error, request, endNodeId }: JobState): void {

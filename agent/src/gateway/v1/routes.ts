@@ -6,9 +6,11 @@ import { MeshError } from '@comfymesh/protocol/errors'
 import type { JsonObject } from '@comfymesh/protocol/json'
 import { z } from 'zod'
 import type { JobRunner } from '../../execution/job-runner.ts'
+import { createCheckpointList } from '../../models/checkpoint-list.ts'
 import type { ModelFolders } from '../../models/folders.ts'
 import { json, type Route } from '../route.ts'
 import { withErrors } from './answers.ts'
+import { checkpointRoutes } from './checkpoint-routes.ts'
 import type { EventMemory } from './event-memory.ts'
 import { eventRoutes } from './event-routes.ts'
 import { jobRoutes } from './job-routes.ts'
@@ -38,6 +40,7 @@ export function v1Routes({ version, others }: V1Options, modules: V1Modules): Ro
     ...eventRoutes(modules),
     ...queueRoutes(modules),
     ...meshRoutes(modules),
+    ...checkpointRoutes({ checkpoints: createCheckpointList(modules) }),
     {
       method: 'GET',
       path: '/v1/openapi.json',

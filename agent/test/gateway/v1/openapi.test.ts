@@ -67,6 +67,7 @@ t.test('every route answers as the document says', async (t) => {
     ['POST /v1/queue/pause', ''],
     ['POST /v1/queue/resume', ''],
     ['GET /v1/queue', ''],
+    ['GET /v1/checkpoints', ''],
   ]
   const called = new Set<string>()
   for (const [row, rest, body, status = 200] of calls) {
