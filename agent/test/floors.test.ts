@@ -30,6 +30,7 @@ const confined: Record<string, readonly string[]> = {
   '@libp2p/': ['mesh'],
   '@chainsafe/': ['mesh'],
   fastify: ['gateway'],
+  'prom-client': ['telemetry'],
   '@fastify/': ['gateway'],
   level: ['store'],
 }

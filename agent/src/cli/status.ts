@@ -41,6 +41,9 @@ async function run(given: Arguments): Promise<number> {
   return 0
 }
 
+/** A job whose results were known already says nothing of what computes. */
+const RECENT = 5
+
 async function readStatus(
   agent: AgentAddress,
   { name, version, uptimeMs }: JsonObject,
@@ -49,11 +52,11 @@ async function readStatus(
   const [queue, running, ended, checkpoints, mesh] = await Promise.all([
     readQueue(agent),
     jobsOf(agent, 'running', 10),
-    jobsOf(agent, 'completed', 1),
+    jobsOf(agent, 'completed', RECENT),
     ask(agent, '/v1/checkpoints'),
     readMesh(agent),
   ])
-  const provider = ended[0]?.stages.findLast((stage) => stage.provider !== undefined)?.provider
+  const provider = ended.flatMap(({ stages }) => stages).find((stage) => stage.provider)?.provider
   return {
     agent: {
       name: String(name),

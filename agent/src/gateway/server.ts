@@ -21,6 +21,7 @@ import { addRoute, queryOf } from './fastify-routes.ts'
 import { serveFrontend } from './frontend.ts'
 import { FRONTEND_PATH } from './frontend-folder.ts'
 import { type GuardOptions, installGuards } from './guards.ts'
+import { countEverything } from './metrics.ts'
 import { type AgentIdentity, ownRoutes } from './own-routes.ts'
 import { limitMessages, MAX_SOCKET_MESSAGE_BYTES, MAX_SOCKETS } from './socket-limits.ts'
 import { createEventMemory } from './v1/event-memory.ts'
@@ -87,6 +88,10 @@ export function createGateway(options: GatewayOptions, modules: GatewayModules):
   limitConnections(server.server, connectionLimits)
   sayHowLongToKeep(server)
   endFailedUpgrades(server)
+  const metrics = countEverything(server, options.identity, {
+    runner: modules.runner,
+    sockets: () => server.websocketServer.clients.size,
+  })
   server.register(websocket, { options: { maxPayload: MAX_SOCKET_MESSAGE_BYTES } })
   if (options.frontend !== undefined) serveFrontend(server, options.frontend)
   // As in ComfyUI, every route exists twice; and a frontend looks for them beside its page.
@@ -109,8 +114,8 @@ export function createGateway(options: GatewayOptions, modules: GatewayModules):
       hasFrontend: options.frontend !== undefined,
     })
     const { version } = options.identity
-    const v1 = v1Routes({ version, others: own }, { ...modules, events })
-    for (const route of [...own, ...v1]) addRoute(scope, route, '')
+    const v1 = v1Routes({ version, others: [...own, metrics.route] }, { ...modules, events })
+    for (const route of [...own, metrics.route, ...v1]) addRoute(scope, route, '')
     for (const route of comfyuiRoutes({ ...modules, sockets, features })) {
       for (const prefix of route.onlyAtRoot ? places : prefixes) addRoute(scope, route, prefix)
     }
@@ -124,6 +129,7 @@ export function createGateway(options: GatewayOptions, modules: GatewayModules):
     async stop() {
       sockets.close()
       events.close()
+      metrics.stop()
       await server.close()
     },
   }
