@@ -34,21 +34,27 @@ export function createProgressReporter(
 ): ReportProgress {
   let lastAt = Number.NEGATIVE_INFINITY
   let lastValue = Number.NEGATIVE_INFINITY
-  // A node that is done by then needs no preview.
-  let nextPreviewAt = now() + PREVIEW_INTERVAL_MS
+  const startedAt = now()
+  let nextPreviewAt = startedAt + PREVIEW_INTERVAL_MS
+
+  /** At the end of a node nobody would see it before the result. */
+  function previewIsDue(time: number, value: number, max: number): boolean {
+    const remainingMs = ((time - startedAt) / value) * (max - value)
+    return time >= nextPreviewAt && remainingMs >= PREVIEW_INTERVAL_MS
+  }
 
   async function makePreview(preview: () => Promise<Picture>): Promise<Picture> {
-    const startedAt = now()
+    const begunAt = now()
     const picture = await preview()
     const endedAt = now()
-    const interval = Math.max(PREVIEW_INTERVAL_MS, (endedAt - startedAt) / PREVIEW_SHARE)
+    const interval = Math.max(PREVIEW_INTERVAL_MS, (endedAt - begunAt) / PREVIEW_SHARE)
     nextPreviewAt = endedAt + interval
     return picture
   }
 
   return async (value, max, preview) => {
     const time = now()
-    const showPreview = previews && preview !== undefined && time >= nextPreviewAt
+    const showPreview = previews && preview !== undefined && previewIsDue(time, value, max)
     const due = time - lastAt >= MIN_INTERVAL_MS && (value - lastValue) / max >= MIN_FRACTION
     if (!due && !showPreview && value < max) return
     lastAt = time

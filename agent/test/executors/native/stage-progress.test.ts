@@ -42,6 +42,16 @@ t.test('previews come at intervals, and make their step go out', async (t) => {
   t.same(shown, [false, true, true])
 })
 
+t.test('a node that is about to end shows its result instead', async (t) => {
+  const { report, clock, events } = fixture(true)
+  for (let step = 1; step <= 8; step++) {
+    clock.ms += 110
+    await report(step, 8, async () => picture)
+  }
+  const shown = events.map((event) => event.type === 'node-progress' && event.preview !== undefined)
+  t.same(shown, [false, false, true, false, false, false, false, false])
+})
+
 t.test('a costly preview comes less often', async (t) => {
   const { report, clock, values } = fixture(true)
   const costly = async (): Promise<Picture> => {

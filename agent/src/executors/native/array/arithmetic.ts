@@ -34,7 +34,11 @@ export function multiply(a: Tensor, b: Tensor): Tensor {
 }
 
 export function clamp(source: Tensor, low: number, high: number): Tensor {
-  return map(source, (value) => Math.min(high, Math.max(low, value)))
+  const from = source.data
+  const data = new Float32Array(from.length)
+  // Whole pictures come by here: a loop of its own takes a tenth of a call for each value.
+  for (let i = 0; i < data.length; i++) data[i] = Math.min(high, Math.max(low, from[i] as number))
+  return { data, shape: source.shape }
 }
 
 /** A tensor and the factor it counts with in a sum. */

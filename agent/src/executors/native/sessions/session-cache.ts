@@ -79,11 +79,12 @@ export function createSessionCache<T extends Releasable>(
   return {
     use: async (entry, work) => {
       await makeRoom(entry.key, entry.peakBytes)
-      const before = measureBytes()
+      const isMeasured = kept.get(entry.key)?.measured === true
+      const before = isMeasured ? undefined : measureBytes()
       const used = await find(entry)
       const result = await work(used.value)
-      const after = measureBytes()
-      if (!used.measured && before !== undefined && after !== undefined) {
+      const after = before === undefined ? undefined : measureBytes()
+      if (before !== undefined && after !== undefined) {
         used.measured = true
         used.heldBytes = Math.max(0, after - before)
         await makeRoom(entry.key, 0)
