@@ -16,6 +16,7 @@ import { createStageClient } from './execution/stage-client.ts'
 import { createStageWorker } from './execution/stage-worker.ts'
 import type { Executor } from './executors/executor.ts'
 import { createNativeExecutor } from './executors/native/native-executor.ts'
+import { offerFirstSettings } from './gateway/comfyui/settings-routes.ts'
 import { createUserFiles } from './gateway/comfyui/user-files.ts'
 import { edgeRules, isLoopback } from './gateway/edge.ts'
 import { frontendFolder } from './gateway/frontend-folder.ts'
@@ -136,6 +137,7 @@ async function startParts(
   const userFiles = createUserFiles({ folder: settings.userDir })
   for (const folder of [folders.input, folders.output, folders.temp, userFiles.root])
     provide(folder)
+  if (frontend !== undefined) await offerFirstSettings(userFiles)
   const pictures = createPictureFiles({ owner: await ownerOf(database) }, { folders })
   await pictures.prepare()
   onStop(() => pictures.clearTemp())

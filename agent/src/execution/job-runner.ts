@@ -158,7 +158,7 @@ export function createJobRunner(options: JobRunnerOptions, modules: JobRunnerMod
   }
 
   function runningJobs(): JobState[] {
-    const states = [...running.values()].map(({ job }) => job.state)
+    const states = [...running.values()].map(({ job }) => job.known)
     return states.filter((state) => !isFinished(state))
   }
 

@@ -1,5 +1,5 @@
 /** A job that has not ended: its state, and the one way to change it. */
-import { foldJob, type JobEvent, type JobState } from '@comfymesh/protocol/job'
+import { foldJob, isFinished, type JobEvent, type JobState } from '@comfymesh/protocol/job'
 import type { Picture } from '../executors/executor.ts'
 import type { JobRecord, JobStore } from '../store/jobs.ts'
 
@@ -14,6 +14,11 @@ export interface JobUpdate extends JobRecord {
 
 export interface LiveJob {
   readonly state: JobState
+  /**
+   * The state for everybody else: a job runs until its end is on disk, so that clients find it in
+   * the queue or in the history at any moment.
+   */
+  readonly known: JobState
   /** Folds the event into the state, and nothing else; undefined when it changes nothing. */
   fold(change: JobChange): JobRecord | undefined
   /**
@@ -32,11 +37,13 @@ export interface LiveJobModules {
 
 export function createLiveJob(initial: JobState, modules: LiveJobModules): LiveJob {
   let state = initial
+  let known = initial
 
   function fold(change: JobChange): JobRecord | undefined {
     const event = { ...change, jobId: state.request.id, atMs: modules.now() } as JobEvent
     const before = state
     state = foldJob(state, event)
+    if (!isFinished(state)) known = state
     return state === before ? undefined : { event, state }
   }
 
@@ -44,11 +51,15 @@ export function createLiveJob(initial: JobState, modules: LiveJobModules): LiveJ
     get state() {
       return state
     },
+    get known() {
+      return known
+    },
     fold,
     async record(change, preview) {
       const record = fold(change)
       if (record === undefined) return
       if (change.type !== 'node-progress') await keep([record], modules)
+      known = state
       modules.publish({ ...record, ...(preview && { preview }) })
     },
   }

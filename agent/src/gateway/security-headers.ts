@@ -10,7 +10,7 @@ const DATA_POLICY =
 /** Of our own pages with scripts, and of an official frontend, whose extensions do as they like. */
 export const PAGE_POLICY =
   "default-src 'self' data: blob:; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; " +
-  "style-src 'self' 'unsafe-inline'; img-src * data: blob:; media-src * data: blob:; connect-src *; " +
+  "style-src 'self' 'unsafe-inline'; img-src * data: blob:; media-src * data: blob:; connect-src * data: blob:; " +
   "object-src 'none'; base-uri 'self'; frame-ancestors 'self'"
 
 /** @param isShared whether pages of other origins may use the agent. */

@@ -20,6 +20,7 @@ import { installFailures } from './failures.ts'
 import { addRoute, queryOf } from './fastify-routes.ts'
 import { serveFrontend } from './frontend.ts'
 import { FRONTEND_PATH } from './frontend-folder.ts'
+import { routesForFrontend } from './frontend-nodes.ts'
 import { type GuardOptions, installGuards } from './guards.ts'
 import { countEverything } from './metrics.ts'
 import { type AgentIdentity, ownRoutes } from './own-routes.ts'
@@ -116,8 +117,13 @@ export function createGateway(options: GatewayOptions, modules: GatewayModules):
     const { version } = options.identity
     const v1 = v1Routes({ version, others: [...own, metrics.route] }, { ...modules, events })
     for (const route of [...own, metrics.route, ...v1]) addRoute(scope, route, '')
-    for (const route of comfyuiRoutes({ ...modules, sockets, features })) {
-      for (const prefix of route.onlyAtRoot ? places : prefixes) addRoute(scope, route, prefix)
+    const comfyui = comfyuiRoutes({ ...modules, sockets, features })
+    for (const place of places) {
+      const routes = place === FRONTEND_PATH ? routesForFrontend(comfyui, modules) : comfyui
+      for (const route of routes) {
+        addRoute(scope, route, place)
+        if (!route.onlyAtRoot) addRoute(scope, route, `${place}/api`)
+      }
     }
   })
 

@@ -96,7 +96,15 @@ t.test('the API and the WebSocket are where the page looks for them', async (t) 
   const { body } = await ask(beside, 'POST', '/api/prompt', { prompt, client_id: 'page' })
   await socket.until(isEnd(String(body.prompt_id)))
   await finished(beside, String(body.prompt_id))
-  t.match((await ask(beside, 'GET', '/api/object_info')).body, { TN_Int: {} })
+  const loaders = { UNETLoader: { output: ['MODEL'] }, GLIGENLoader: {} }
+  t.match((await ask(beside, 'GET', '/api/object_info')).body, { TN_Int: {}, ...loaders })
+  t.notOk((await ask(agent, 'GET', '/api/object_info')).body.UNETLoader, 'there for its page only')
+  const unknown = { 1: { class_type: 'UNETLoader', inputs: { unet_name: 'x' } } }
+  const refused = await ask(beside, 'POST', '/api/prompt', { prompt: unknown })
+  t.match(refused, { status: 400, body: { error: { type: 'missing_node_type' } } })
+  t.strictSame((await ask(beside, 'GET', '/api/settings')).body, {
+    'Comfy.TutorialCompleted': true,
+  })
   await connect(t, { url: `${agent.url}/comfy/api` })
 })
 

@@ -33,8 +33,12 @@ export function jobRoutes({ runner }: { readonly runner: JobRunner }): Route[] {
 async function list(runner: JobRunner, query: URLSearchParams): Promise<Answer> {
   const filter = filterOf(query)
   if ('error' in filter) return json(filter, 400)
-  const all = [...runner.running(), ...runner.pending(), ...(await runner.history())]
-  const { jobs, total } = pageOf(all, filter)
+  const unfinished = [...runner.running(), ...runner.pending()]
+  // One that ends meanwhile is in both, and counts as ended.
+  const all = new Map(
+    [...unfinished, ...(await runner.history())].map((job) => [job.request.id, job]),
+  )
+  const { jobs, total } = pageOf([...all.values()], filter)
   const { offset, limit = null } = filter
   const pagination = { offset, limit, total, has_more: offset + jobs.length < total }
   return json({ jobs: jobs.map(jobItem), pagination })

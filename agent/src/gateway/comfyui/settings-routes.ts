@@ -9,6 +9,20 @@ import type { UserModules } from './user-routes.ts'
 /** A frontend's settings weigh some kilobytes; colour palettes and key bindings included. */
 const MAX_SETTINGS_BYTES = 4 * 1024 * 1024
 
+const FILE_NAME = 'comfy.settings.json'
+
+/**
+ * What a new user begins with where a frontend is served: its first steps are a gallery of
+ * templates, which the agent does not have, above an empty graph. So it opens its default graph.
+ */
+const firstSettings = { 'Comfy.TutorialCompleted': true }
+
+/** Puts the first settings where there are none. */
+export async function offerFirstSettings(userFiles: UserModules['userFiles']): Promise<void> {
+  const bytes = Buffer.from(stringifyJson(firstSettings, 4))
+  await userFiles.write(join(userFiles.root, FILE_NAME), bytes, { overwrite: false })
+}
+
 interface SettingsFile {
   read(): Promise<JsonObject>
   /** Changes come one after another, so that none undoes another. */
@@ -16,7 +30,7 @@ interface SettingsFile {
 }
 
 export function settingsRoutes({ userFiles }: UserModules): Route[] {
-  const file = createSettingsFile(join(userFiles.root, 'comfy.settings.json'))
+  const file = createSettingsFile(join(userFiles.root, FILE_NAME))
   return [
     { method: 'GET', path: '/settings', handle: async () => json(await file.read()) },
     {
