@@ -9,6 +9,7 @@ import { typeName } from './definitions.ts'
 import { declaredInputs, type Graph, usedInputs } from './graph.ts'
 import type { Unit, Units } from './group.ts'
 import type { Guess } from './guess.ts'
+import { memoized } from './memoized.ts'
 import { isFileName, type MeantModels, type ModelUse, optionInputs } from './model-use.ts'
 import { type Peer, type Peers, plainName } from './peers.ts'
 import { optionsOf } from './validate-input.ts'
@@ -64,14 +65,6 @@ export function gigabytes(bytes: number): string {
 
 export function bitsOf({ list }: Peers, has: (peer: Peer) => boolean): bigint {
   return list.reduce((bits, peer) => (has(peer) ? bits | peer.bit : bits), 0n)
-}
-
-export function memoized<K, V>(make: (key: K) => V): (key: K) => V {
-  const known = new Map<K, V>()
-  return (key) => {
-    if (!known.has(key)) known.set(key, make(key))
-    return known.get(key)!
-  }
 }
 
 /**

@@ -3,8 +3,9 @@ import { MeshError } from '@comfymesh/protocol/errors'
 import { peersCalled } from '@comfymesh/protocol/ids'
 import type { PlanOptions } from '@comfymesh/protocol/plan'
 import type { NodeId } from '@comfymesh/protocol/workflow'
-import { bitsOf, memoized } from './abilities.ts'
+import { bitsOf } from './abilities.ts'
 import type { Graph } from './graph.ts'
+import { memoized } from './memoized.ts'
 import type { Peers } from './peers.ts'
 
 type Affinity = PlanOptions['affinity']

@@ -1,5 +1,5 @@
 /** Clusters given to peers: the one that keeps most waiting first, each where it is done first. */
-import type { Clustering } from './clusters.ts'
+import { ANOTHER_PEER_MS, type Clustering } from './clusters.ts'
 import { loadMs, type ModelLoad } from './cost.ts'
 import type { UnitInput } from './group.ts'
 import type { Peer } from './peers.ts'
@@ -8,7 +8,7 @@ import type { Problem } from './schedule.ts'
 interface Cluster {
   readonly units: number[]
   able: bigint
-  readonly computeMs: Float64Array
+  readonly computeMs: number[]
   readonly loads: Map<string, ModelLoad>
   resultBytes: number
   /** From other clusters, or made already. */
@@ -16,9 +16,6 @@ interface Cluster {
   readonly before: Set<number>
   readonly after: Set<number>
 }
-
-/** A peer more must gain this much: each is one more that can fail. */
-export const ANOTHER_PEER_MS = 250
 
 /**
  * List scheduling: clusters by what they and all that follows them take, each to the able peer
@@ -29,7 +26,7 @@ export function assign(problem: Problem, clustering: Clustering): Int32Array {
   const clusters = clustersOf(problem, clustering)
   const peerOf = new Int32Array(problem.units.length).fill(-1)
   const state: State = {
-    readyMs: Float64Array.from(problem.peers.list, ({ waitMs }) => waitMs),
+    readyMs: problem.peers.list.map(({ waitMs }) => waitMs),
     loaded: problem.peers.list.map(() => new Set()),
     endMs: new Map(),
     used: new Set(),
@@ -37,10 +34,12 @@ export function assign(problem: Problem, clustering: Clustering): Int32Array {
   }
   for (const id of byUrgency(clusters)) {
     const cluster = clusters.get(id)!
+    let inputsMs = 0
+    for (const source of cluster.before) inputsMs = Math.max(inputsMs, state.endMs.get(source)!)
     let best: { peer: Peer; endMs: number; judgedMs: number } | undefined
     for (const peer of problem.peers.list) {
       if ((cluster.able & peer.bit) === 0n) continue
-      const endMs = endOn(problem, cluster, peer, state)
+      const endMs = endOn(problem, cluster, inputsMs, peer, state)
       const judgedMs = endMs + (state.used.has(peer) ? 0 : ANOTHER_PEER_MS)
       if (best === undefined || judgedMs < best.judgedMs) best = { peer, endMs, judgedMs }
     }
@@ -56,7 +55,7 @@ export function assign(problem: Problem, clustering: Clustering): Int32Array {
 
 interface State {
   /** By peer: until when it is busy. */
-  readonly readyMs: Float64Array
+  readonly readyMs: number[]
   /** By peer: the models that clusters placed there load. */
   readonly loaded: readonly Set<string>[]
   readonly endMs: Map<number, number>
@@ -65,9 +64,14 @@ interface State {
   readonly peerOf: Int32Array
 }
 
-function endOn({ peers, heldMs }: Problem, cluster: Cluster, peer: Peer, state: State): number {
-  let startMs = state.readyMs[peer.index]!
-  for (const id of cluster.before) startMs = Math.max(startMs, state.endMs.get(id)!)
+function endOn(
+  { peers, heldMs }: Problem,
+  cluster: Cluster,
+  inputsMs: number,
+  peer: Peer,
+  state: State,
+): number {
+  const startMs = Math.max(inputsMs, state.readyMs[peer.index]!)
   let ms = cluster.computeMs[peer.index]!
   for (const load of cluster.loads.values())
     if (!state.loaded[peer.index]!.has(load.key)) ms += loadMs(peer, load)
@@ -107,7 +111,7 @@ function empty({ peers }: Problem): Cluster {
   return {
     units: [],
     able: -1n,
-    computeMs: new Float64Array(peers.list.length),
+    computeMs: peers.list.map(() => 0),
     loads: new Map(),
     resultBytes: 0,
     inputs: [],
@@ -130,7 +134,7 @@ function byUrgency(clusters: ReadonlyMap<number, Cluster>): number[] {
   return order.toSorted((a, b) => wayMs.get(b)! - wayMs.get(a)! || place.get(a)! - place.get(b)!)
 }
 
-function mean(values: Float64Array): number {
+function mean(values: readonly number[]): number {
   return values.reduce((sum, value) => sum + value, 0) / values.length
 }
 

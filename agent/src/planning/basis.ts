@@ -9,7 +9,7 @@ import { type Unit, type UnitInput, type Units, unitsOf, valueKey } from './grou
 import { type Guess, guessOf } from './guess.ts'
 import type { LearnedTimes } from './learned-times.ts'
 import { type MeantModels, type ModelUse, meantModels, modelUses } from './model-use.ts'
-import { worksOf } from './node-work.ts'
+import { measuresOf } from './node-work.ts'
 import { type MeasuredLink, type Peer, type PeerOffer, type Peers, peersOf } from './peers.ts'
 import type { Problem } from './schedule.ts'
 
@@ -68,7 +68,7 @@ export function basisOf(input: PlanInput): Basis {
   const guesses = new Map(
     units.order.map((id) => [id, guessOf(graph, id, units.values, units.extents.get(id)!)]),
   )
-  const works = new Map(worksOf(graph.prompt, outputs).map((work) => [work.nodeId, work]))
+  const works = new Map(measuresOf(graph.prompt, units.whole).map((one) => [one.nodeId, one]))
   const cost = unitCosts({ units, peers, models, uses, guesses, times, works })
   const heldMs = ({ nodeId, slot, bytes }: UnitInput, peer: Peer) =>
     Math.min(

@@ -4,7 +4,7 @@ import { assign } from './assign.ts'
 import type { Situation } from './basis.ts'
 import { alike, branches, type ClusterInput, cheapestCut, type Edge } from './clusters.ts'
 import { loadMs, type ModelLoad } from './cost.ts'
-import type { Unit, Units } from './group.ts'
+import type { Unit, UnitInput, Units } from './group.ts'
 import type { Peer } from './peers.ts'
 import { seconds } from './place.ts'
 import { type Problem, type Schedule, scheduleOf } from './schedule.ts'
@@ -81,13 +81,14 @@ function together(problem: Problem, able: bigint): Candidate {
 }
 
 interface Totals {
-  readonly computeMs: Float64Array
+  readonly computeMs: readonly number[]
   readonly loads: readonly ModelLoad[]
+  readonly held: readonly UnitInput[]
   readonly resultBytes: number
 }
 
 function totalsOf({ units, peers, cost }: Problem): Totals {
-  const computeMs = new Float64Array(peers.list.length)
+  const computeMs = peers.list.map(() => 0)
   const loads = new Map<string, ModelLoad>()
   let resultBytes = 0
   for (const unit of units) {
@@ -96,13 +97,13 @@ function totalsOf({ units, peers, cost }: Problem): Totals {
     for (const load of own.loads) loads.set(load.key, load)
     resultBytes += own.resultBytes
   }
-  return { computeMs, loads: [...loads.values()], resultBytes }
+  const held = units.flatMap(({ inputs }) => inputs.filter(({ from }) => from === undefined))
+  return { computeMs, loads: [...loads.values()], held, resultBytes }
 }
 
-function aloneMs({ units, peers, heldMs }: Problem, totals: Totals, peer: Peer): number {
+function aloneMs({ peers, heldMs }: Problem, totals: Totals, peer: Peer): number {
   const load = totals.loads.reduce((sum, model) => sum + loadMs(peer, model), 0)
-  const held = units.flatMap(({ inputs }) => inputs.filter(({ from }) => from === undefined))
-  const transferMs = held.reduce((sum, input) => sum + heldMs(input, peer), 0)
+  const transferMs = totals.held.reduce((sum, input) => sum + heldMs(input, peer), 0)
   const { resultBytes, computeMs } = totals
   const resultMs = resultBytes === 0 ? 0 : peers.transferMs(peer, peers.list[0]!, resultBytes)
   return peer.waitMs + transferMs + resultMs + load + computeMs[peer.index]!

@@ -5,6 +5,9 @@
  */
 import type { Unit } from './group.ts'
 
+/** Another peer must gain this much: each is one more that can fail. */
+export const ANOTHER_PEER_MS = 250
+
 /** What flows from one unit to another. */
 export interface Edge {
   readonly from: number
@@ -54,17 +57,13 @@ function heaviestFirst({ edges }: ClusterInput): Edge[] {
   )
 }
 
-/** A cluster that takes less than this part of the whole is not worth a peer of its own. */
-const HEAVY_SHARE = 0.03
-
 /**
  * Joins neighbours unless that would put two heavy clusters in line which could run at the same
  * time: branches stay apart, and a light node goes with the only one that it serves.
  */
 export function branches(input: ClusterInput): Clustering {
   const joining = new Joining(input)
-  const heavyMs = input.meanMs.reduce((sum, ms) => sum + ms, 0) * HEAVY_SHARE
-  const isHeavy = (cluster: number) => joining.meanMs(cluster) >= heavyMs
+  const isHeavy = (cluster: number) => joining.meanMs(cluster) >= ANOTHER_PEER_MS
   const keepsApart = (side: ReadonlySet<number>, one: number, other: number) =>
     isHeavy(one) && [...side].some((rival) => rival !== one && rival !== other && isHeavy(rival))
   const heaviest = heaviestFirst(input)

@@ -7,7 +7,7 @@ import type { Unit, Units } from './group.ts'
 import type { Guess } from './guess.ts'
 import { estimateNodeMs, type LearnedTimes } from './learned-times.ts'
 import { distinct, type MeantModels, type ModelUse } from './model-use.ts'
-import type { NodeWork } from './node-work.ts'
+import type { NodeMeasure } from './node-work.ts'
 import type { Peer, Peers } from './peers.ts'
 
 /** A model file, or a part of one, as it is loaded. */
@@ -18,9 +18,10 @@ export interface ModelLoad {
   readonly bytes: number
 }
 
-/** A unit on every peer. Arrays are indexed by peer. */
+/** A unit on every peer. */
 export interface UnitCost {
-  readonly computeMs: Float64Array
+  /** By peer. */
+  readonly computeMs: readonly number[]
   readonly loads: readonly ModelLoad[]
   /** Of the pictures that go to the submitting peer when the unit runs elsewhere. */
   readonly resultBytes: number
@@ -42,18 +43,13 @@ export interface CostInput {
   /** Learned from jobs that ran, by this peer for itself and for others. */
   readonly times: LearnedTimes
   /** What they are learned for. */
-  readonly works: ReadonlyMap<NodeId, NodeWork>
+  readonly works: ReadonlyMap<NodeId, NodeMeasure>
 }
 
 export function unitCosts(input: CostInput): (unit: Unit) => UnitCost {
   const nodeCost = nodeCosts(input)
   const costs = input.units.list.map(({ nodes, loaders }): UnitCost => {
-    const computeMs = new Float64Array(input.peers.list.length)
-    for (const id of nodes) {
-      const node = nodeCost(id)
-      for (let p = 0; p < computeMs.length; p++) computeMs[p]! += node[p]!
-    }
-    for (let p = 0; p < computeMs.length; p++) computeMs[p]! += loaders.length * LOADER_MS
+    const computeMs = sumOf(nodes.map(nodeCost), loaders.length * LOADER_MS)
     const uses = distinct(nodes.flatMap((id) => input.uses.get(id)!))
     const loads = uses.map((use) => loadOf(use, input.models))
     return { computeMs, loads, resultBytes: resultBytes(nodes, input.units) }
@@ -64,9 +60,16 @@ export function unitCosts(input: CostInput): (unit: Unit) => UnitCost {
 /** Reading a header and making a handle. */
 const LOADER_MS = 0.1
 
+/** Peer by peer. Most units are one node, and then nothing is copied. */
+function sumOf(times: readonly (readonly number[])[], moreMs: number): readonly number[] {
+  if (times.length === 1 && moreMs === 0) return times[0]!
+  return times[0]!.map((_, p) => times.reduce((sum, one) => sum + one[p]!, moreMs))
+}
+
 function loadOf({ name, share }: ModelUse, models: MeantModels): ModelLoad {
   const model = models.find(name)
-  return { key: `${share} ${name}`, id: model?.id, bytes: (model?.sizeBytes ?? 0) * share }
+  const bytes = (model?.sizeBytes ?? 0) * share
+  return { key: `${share} ${name}`, id: model?.id, bytes }
 }
 
 /** Pictures travel encoded, at about 3 bytes a pixel. */
@@ -85,17 +88,16 @@ function resultBytes(nodes: readonly NodeId[], { graph, values, extents }: Units
 
 /** Milliseconds of a node on each peer; nodes of equal class, model and size share one array. */
 function nodeCosts(input: CostInput) {
-  const known = new Map<string, Float64Array>()
-  return (id: NodeId): Float64Array => {
+  const known = new Map<string, readonly number[]>()
+  return (id: NodeId): readonly number[] => {
     const { gigaOps, plainMs, steps } = input.guesses.get(id)!
     const { classType, model, work } = input.works.get(id)!
     const [use] = input.uses.get(id)!
-    const key = JSON.stringify([classType, model, use?.name, work, steps, gigaOps, plainMs])
+    const key = `${classType} ${work} ${steps} ${gigaOps} ${plainMs} ${use?.name} ${model}`
     const found = known.get(key)
     if (found !== undefined) return found
     const measured = measuredMs(id, input)
-    const made = Float64Array.from(
-      input.peers.list,
+    const made = input.peers.list.map(
       (peer) => measured(peer) ?? plainMs + (gigaOps * 1000) / peer.gflops,
     )
     known.set(key, made)

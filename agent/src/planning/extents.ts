@@ -1,7 +1,8 @@
 /** How large the pictures of each node are, read from the prompt: nothing has run yet. */
 import type { JsonValue } from '@comfymesh/protocol/json'
-import { isLink, type NodeId } from '@comfymesh/protocol/workflow'
+import { isLink, type NodeId, type NodeLink } from '@comfymesh/protocol/workflow'
 import { type Graph, usedInputs } from './graph.ts'
+import { memoized } from './memoized.ts'
 
 /** What a node's outputs measure. */
 export interface Extent {
@@ -26,42 +27,52 @@ const USUAL_UPSCALE = 4
 /** A chunk holds 75 tokens of text, and an English token is about 4 characters. */
 const CHUNK_CHARACTERS = 300
 
+/** ComfyUI's largest side, and more pictures or texts than anybody makes at once. */
+const MAX_SIDE = 16384
+const MAX_COUNT = 4096
+
 /** Inputs whose values are pictures or made of them. */
-const PICTURE_TYPES = new Set(['LATENT', 'IMAGE', 'MASK'])
+const PICTURE_TYPES = ['LATENT', 'IMAGE', 'MASK']
 
 /** @param order nodes, each after those it depends on. */
 export function extentsOf(graph: Graph, order: readonly NodeId[]): Map<NodeId, Extent> {
   const extents = new Map<NodeId, Extent>()
-  for (const id of order) extents.set(id, extentOf(graph, id, extents))
+  const family = memoized(familyOf)
+  for (const id of order)
+    extents.set(id, extentOf(graph, id, extents, family(graph.prompt[id]!.class_type)))
   return extents
 }
 
-function extentOf(graph: Graph, id: NodeId, known: ReadonlyMap<NodeId, Extent>): Extent {
-  const { class_type } = graph.prompt[id]!
+function extentOf(
+  graph: Graph,
+  id: NodeId,
+  known: ReadonlyMap<NodeId, Extent>,
+  { isWide, isBatch, usualScale }: ReturnType<typeof familyOf>,
+): Extent {
   const inputs = usedInputs(graph, id)
   const sources = inputs.flatMap(([, value]) => (isLink(value) ? [value] : []))
-  const before = largest(sources.filter((link) => isPicture(graph, link)).map(extentFrom(known)))
+  const isOf =
+    (...types: readonly string[]) =>
+    ([source, slot]: NodeLink) =>
+      types.includes(String(graph.definitions[graph.prompt[source]!.class_type]!.output[slot]))
+  const before = largest(sources.filter(isOf(...PICTURE_TYPES)).map(extentFrom(known)))
   const number = (name: string) => constantNumber(graph, inputs.find(([key]) => key === name)?.[1])
-  const scale = scaleOf(class_type, number)
+  const scale = number('scale_by') ?? usualScale
   const width = number('width') || before.width * scale
   const height = number('height') || before.height * scale
   const made = (number('batch_size') ?? 1) * (number('length') ?? 1) * (number('amount') ?? 1)
-  const joined = /^(Image|Latent)Batch/.test(class_type) ? sources.length : 1
+  const joined = isBatch ? sources.length : 1
   return {
-    width,
-    height,
-    batch: before.batch * joined * Math.max(1, made),
-    channels: WIDE_LATENT.test(class_type) ? 16 : before.channels,
-    chunks: chunksOf(inputs, sources.map(extentFrom(known))),
+    width: Math.min(width, MAX_SIDE),
+    height: Math.min(height, MAX_SIDE),
+    batch: Math.min(before.batch * joined * Math.max(1, made), MAX_COUNT),
+    channels: isWide ? 16 : before.channels,
+    chunks: chunksOf(inputs, sources.filter(isOf('CONDITIONING')).map(extentFrom(known))),
   }
 }
 
-const extentFrom = (known: ReadonlyMap<NodeId, Extent>) => (link: readonly [NodeId, number]) =>
+const extentFrom = (known: ReadonlyMap<NodeId, Extent>) => (link: NodeLink) =>
   known.get(link[0]) ?? USUAL
-
-function isPicture({ prompt, definitions }: Graph, [id, slot]: readonly [NodeId, number]): boolean {
-  return PICTURE_TYPES.has(String(definitions[prompt[id]!.class_type]!.output[slot]))
-}
 
 function largest(extents: readonly Extent[]): Extent {
   const area = ({ width, height, batch }: Extent) => width * height * batch
@@ -73,9 +84,13 @@ function largest(extents: readonly Extent[]): Extent {
   )
 }
 
-function scaleOf(classType: string, number: (name: string) => number | undefined): number {
-  if (/UpscaleWithModel/.test(classType)) return USUAL_UPSCALE
-  return number('scale_by') ?? 1
+/** What the name of a class says of its pictures. */
+function familyOf(classType: string) {
+  return {
+    isWide: WIDE_LATENT.test(classType),
+    isBatch: /^(Image|Latent)Batch/.test(classType),
+    usualScale: /UpscaleWithModel/.test(classType) ? USUAL_UPSCALE : 1,
+  }
 }
 
 /** Of its own texts, or of all the conditioning that it takes in. */
@@ -86,7 +101,7 @@ function chunksOf(
   const texts = inputs.flatMap(([, value]) => (typeof value === 'string' ? [value] : []))
   const characters = Math.max(0, ...texts.map((text) => text.length))
   const inherited = sources.reduce((sum, { chunks }) => sum + chunks, 0)
-  return Math.max(1, Math.ceil(characters / CHUNK_CHARACTERS), inherited)
+  return Math.min(MAX_COUNT, Math.max(1, Math.ceil(characters / CHUNK_CHARACTERS), inherited))
 }
 
 /** A number that stands in the prompt, or in the primitive node to which the input is linked. */

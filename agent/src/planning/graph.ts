@@ -27,8 +27,21 @@ export function declaredInputs(definition: NodeDefinition): [string, JsonValue[]
   return declared.map(([name, [type, settings = {}]]) => [name, [type!, settings]])
 }
 
+type Inputs = readonly (readonly [name: string, value: JsonValue])[]
+
+/** They are asked for again and again while a prompt is planned, and a graph never changes. */
+const inputsOfGraph = new WeakMap<Graph, Map<NodeId, Inputs>>()
+
 /** A node's inputs as its class declares them; what else stands in the prompt is ignored. */
-export function usedInputs({ prompt, definitions }: Graph, id: NodeId): [string, JsonValue][] {
+export function usedInputs(graph: Graph, id: NodeId): Inputs {
+  const known = inputsOfGraph.get(graph) ?? new Map<NodeId, Inputs>()
+  inputsOfGraph.set(graph, known)
+  const found = known.get(id) ?? declaredOf(graph, id)
+  known.set(id, found)
+  return found
+}
+
+function declaredOf({ prompt, definitions }: Graph, id: NodeId): Inputs {
   const { class_type, inputs } = prompt[id]!
   const { required, optional } = definitions[class_type]!.input
   const isDeclared = (name: string) =>

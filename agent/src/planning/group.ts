@@ -30,7 +30,9 @@ export interface Unit {
 
 export interface Units {
   readonly graph: Graph
-  /** Every node to run, each after those it depends on. */
+  /** Every node that the outputs need, also where its values exist, each after those it depends on. */
+  readonly whole: readonly NodeId[]
+  /** Those of them that are to run. */
   readonly order: readonly NodeId[]
   readonly values: Values
   readonly extents: ReadonlyMap<NodeId, Extent>
@@ -73,7 +75,7 @@ export function unitsOf(
     const once = new Map(outside.map((input) => [valueKey(input.nodeId, input.slot), input]))
     return { index, nodes, loaders: [...loaders].sort(byRank), inputs: [...once.values()] }
   })
-  return { graph, order, values, extents, list }
+  return { graph, whole, order, values, extents, list }
 }
 
 /** The nodes to run: what the outputs need and does not exist yet. */

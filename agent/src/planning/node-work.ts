@@ -6,13 +6,16 @@ import { createHash } from 'node:crypto'
 import { type JsonValue, stringifyJson } from '@comfymesh/protocol/json'
 import { isLink, type NodeId, type Prompt } from '@comfymesh/protocol/workflow'
 
-export interface NodeWork {
+export interface NodeMeasure {
   readonly nodeId: NodeId
   readonly classType: string
   /** The file name of the model that the node uses; '' for none. */
   readonly model: string
   /** Steps times pixels times pictures; what a prompt does not tell counts as 1. */
   readonly work: number
+}
+
+export interface NodeWork extends NodeMeasure {
   /** The same for nodes of the same class, inputs and ancestors: one of two such is known already. */
   readonly content: string
 }
@@ -22,17 +25,26 @@ interface Traits {
   readonly model: string | undefined
   readonly pixels: number | undefined
   readonly pictures: number | undefined
-  readonly content: string
 }
 
 /** The work of every node that the outputs need. */
 export function worksOf(prompt: Prompt, outputs: readonly NodeId[]): NodeWork[] {
+  const order = inOrder(prompt, outputs)
+  const contents = new Map<NodeId, string>()
+  for (const id of order) contents.set(id, contentOf(prompt, id, contents))
+  return measuresOf(prompt, order).map((measure) => ({
+    ...measure,
+    content: contents.get(measure.nodeId)!,
+  }))
+}
+
+/** @param order nodes, each after those it is linked to. */
+export function measuresOf(prompt: Prompt, order: Iterable<NodeId>): NodeMeasure[] {
   const traits = new Map<NodeId, Traits>()
-  for (const nodeId of inOrder(prompt, outputs))
-    traits.set(nodeId, traitsOf(prompt, nodeId, traits))
-  return [...traits].map(([nodeId, { model = '', pixels = 1, pictures = 1, content }]) => {
+  for (const nodeId of order) traits.set(nodeId, traitsOf(prompt, nodeId, traits))
+  return [...traits].map(([nodeId, { model = '', pixels = 1, pictures = 1 }]) => {
     const work = stepsOf(prompt, nodeId, traits) * pixels * pictures
-    return { nodeId, classType: prompt[nodeId]!.class_type, model, work, content }
+    return { nodeId, classType: prompt[nodeId]!.class_type, model, work }
   })
 }
 
@@ -61,19 +73,23 @@ function sourcesOf(prompt: Prompt, id: NodeId): NodeId[] {
 
 /** Of what the node does not say itself, the first input that has it tells. */
 function traitsOf(prompt: Prompt, id: NodeId, traits: ReadonlyMap<NodeId, Traits>): Traits {
-  const { class_type, inputs } = prompt[id]!
+  const { inputs } = prompt[id]!
   const above = sourcesOf(prompt, id).flatMap((source) => traits.get(source) ?? [])
-  const linked = Object.entries(inputs).map(([name, value]) => [
-    name,
-    isLink(value) ? [traits.get(value[0])?.content ?? value[0], value[1]] : value,
-  ])
-  const content = createHash('sha256')
-    .update(stringifyJson([class_type, linked]))
-    .digest('base64')
   const model = ownModel(inputs) ?? firstOf(above, 'model')
   const pixels = ownPixels(inputs) ?? firstOf(above, 'pixels')
   const pictures = count(inputs.batch_size) ?? firstOf(above, 'pictures')
-  return { model, pixels, pictures, content }
+  return { model, pixels, pictures }
+}
+
+function contentOf(prompt: Prompt, id: NodeId, contents: ReadonlyMap<NodeId, string>): string {
+  const { class_type, inputs } = prompt[id]!
+  const linked = Object.entries(inputs).map(([name, value]) => [
+    name,
+    isLink(value) ? [contents.get(value[0]) ?? value[0], value[1]] : value,
+  ])
+  return createHash('sha256')
+    .update(stringifyJson([class_type, linked]))
+    .digest('base64')
 }
 
 function firstOf<K extends keyof Traits>(all: readonly Traits[], key: K): Traits[K] | undefined {

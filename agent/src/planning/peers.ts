@@ -148,17 +148,20 @@ function transfers(
   byId: ReadonlyMap<string, Peer>,
   links: readonly MeasuredLink[],
 ): Peers['transferMs'] {
-  const measured = new Map<number, MeasuredLink>()
-  const key = (a: Peer, b: Peer) => a.index * list.length + b.index
-  for (const link of links) {
-    const [a, b] = link.peerIds.map((id) => byId.get(id))
+  const count = list.length
+  const msPerByte = new Float64Array(count * count).fill(1000 / USUAL_LINK.bytesPerSecond)
+  const roundTrips = new Float64Array(count * count).fill(USUAL_LINK.roundTripMs)
+  for (const { peerIds, bytesPerSecond, roundTripMs } of links) {
+    const [a, b] = peerIds.map((id) => byId.get(id))
     if (a === undefined || b === undefined) continue
-    measured.set(key(a, b), link)
-    measured.set(key(b, a), link)
+    for (const at of [a.index * count + b.index, b.index * count + a.index]) {
+      msPerByte[at] = 1000 / bytesPerSecond
+      roundTrips[at] = roundTripMs
+    }
   }
   return (from, to, bytes) => {
     if (from === to) return 0
-    const { bytesPerSecond, roundTripMs } = measured.get(key(from, to)) ?? USUAL_LINK
-    return roundTripMs + (bytes * 1000) / bytesPerSecond
+    const at = from.index * count + to.index
+    return roundTrips[at]! + bytes * msPerByte[at]!
   }
 }

@@ -1,23 +1,25 @@
 /** A schedule as the user sees it: each placement with its reason, and why no other peer. */
 import type { Placement, PlannedStage, Rejection } from '@comfymesh/protocol/plan'
 import type { Abilities } from './abilities.ts'
-import { ANOTHER_PEER_MS } from './assign.ts'
+import { ANOTHER_PEER_MS } from './clusters.ts'
 import type { Peer } from './peers.ts'
-import { type Problem, type StageTimes, scheduleOf } from './schedule.ts'
+import { type Problem, play, type Schedule, type StageTimes } from './schedule.ts'
 import type { StageDraft } from './stages.ts'
 
 export interface PlaceInput {
   readonly problem: Problem
   readonly abilities: Abilities
   readonly peerOf: ArrayLike<number>
+  readonly schedule: Schedule
   /** One a stage of the schedule, in its order. */
   readonly stages: readonly PlannedStage[]
 }
 
-export function placementsOf({ problem, abilities, peerOf, stages }: PlaceInput): Placement[] {
+export function placementsOf(input: PlaceInput): Placement[] {
+  const { problem, abilities, peerOf, schedule, stages } = input
   const placements: Placement[] = []
   const { list } = problem.peers
-  scheduleOf(problem, peerOf, (draft, times, elsewhere) => {
+  play(problem, peerOf, schedule.stages, (draft, times, elsewhere) => {
     const memoryBytes = Math.max(
       ...draft.units.flatMap(({ nodes }) => nodes.map(abilities.memoryBytes)),
     )

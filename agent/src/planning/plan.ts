@@ -52,7 +52,7 @@ function bestPlan({ signatures }: Basis, situation: Situation): Plan {
   const { peerOf, schedule, reason } = candidatesOf(situation)
   const stages = plannedStages(situation.units, schedule.stages, signatures)
   const edges = edgesOf(schedule.stages, stages, situation.problem)
-  const placements = placementsOf({ ...situation, peerOf, stages })
+  const placements = placementsOf({ ...situation, peerOf, schedule, stages })
   const travelling = edges.filter(({ travels }) => travels)
   const transferBytes = travelling.reduce((sum, { bytes }) => sum + bytes, 0)
   return {

@@ -47,25 +47,37 @@ export type Visitor = (
 const LIGHT_MS = 50
 
 /** @param peerOf by unit the index of its peer. */
-export function scheduleOf(problem: Problem, peerOf: ArrayLike<number>, visit?: Visitor): Schedule {
-  const { peers } = problem
+export function scheduleOf(problem: Problem, peerOf: ArrayLike<number>): Schedule {
   const isLight = (unit: Unit) => {
     const { computeMs, loads } = problem.cost(unit)
     return loads.length === 0 && computeMs[peerOf[unit.index]!]! < LIGHT_MS
   }
-  const stages = stagesOf(problem.units, peers, peerOf, isLight)
-  const readyMs = Float64Array.from(peers.list, ({ waitMs }) => waitMs)
+  return play(problem, peerOf, stagesOf(problem.units, problem.peers, peerOf, isLight))
+}
+
+/** Stages one after the other, each as soon as its inputs are made and its peer is free. */
+export function play(
+  problem: Problem,
+  peerOf: ArrayLike<number>,
+  stages: readonly StageDraft[],
+  visit?: Visitor,
+): Schedule {
+  const { peers } = problem
+  const readyMs = peers.list.map(({ waitMs }) => waitMs)
   const loaded = peers.list.map(() => new Set<string>())
   const times: StageTimes[] = []
   for (const stage of stages) {
     const loads = loadsOf(problem, stage)
     const inputsMs = Math.max(0, ...stage.after.map((index) => times[index]!.finishMs))
+    const computeTimes = computeTimesOf(problem, stage)
+    const sources = sourcesOf(problem, stage, peerOf)
     const timesOn = (peer: Peer): StageTimes => {
       const startMs = Math.max(inputsMs, readyMs[peer.index]!)
-      const missing = loads.filter(({ key }) => !loaded[peer.index]!.has(key))
-      const load = missing.reduce((sum, model) => sum + loadMs(peer, model), 0)
-      const transferMs = transfersMs(problem, stage, peerOf, peer)
-      const computeMs = computingMs(problem, stage, peer)
+      const isLoaded = loaded[peer.index]!
+      let load = 0
+      for (const model of loads) if (!isLoaded.has(model.key)) load += loadMs(peer, model)
+      const transferMs = transfersMs(problem, sources, peer)
+      const computeMs = computeTimes[peer.index]!
       const finishMs = startMs + transferMs + load + computeMs
       return { waitMs: startMs - inputsMs, loadMs: load, transferMs, computeMs, startMs, finishMs }
     }
@@ -83,21 +95,40 @@ function loadsOf({ cost }: Problem, { units }: StageDraft): ModelLoad[] {
   return [...new Map(loads.map((load) => [load.key, load])).values()]
 }
 
-function computingMs({ cost }: Problem, { units }: StageDraft, { index }: Peer): number {
-  return units.reduce((sum, unit) => sum + cost(unit).computeMs[index]!, 0)
+/** By peer, all units of a stage. */
+function computeTimesOf({ cost, peers }: Problem, { units }: StageDraft): number[] {
+  const sums = peers.list.map(() => 0)
+  for (const unit of units) {
+    const { computeMs } = cost(unit)
+    for (let p = 0; p < sums.length; p++) sums[p]! += computeMs[p]!
+  }
+  return sums
 }
 
-/** Bringing the inputs there, and the results to the submitting peer. */
-function transfersMs(
-  { peers, heldMs, cost }: Problem,
+/** What must be brought to the peer of a stage, and from it. */
+interface Sources {
+  readonly made: readonly { readonly peer: Peer; readonly bytes: number }[]
+  readonly held: readonly UnitInput[]
+  readonly resultBytes: number
+}
+
+function sourcesOf(
+  { peers, cost }: Problem,
   { units, inputs }: StageDraft,
   peerOf: ArrayLike<number>,
-  peer: Peer,
-): number {
+): Sources {
+  const made = inputs.flatMap(({ from, bytes }) =>
+    from === undefined ? [] : [{ peer: peers.list[peerOf[from]!]!, bytes }],
+  )
+  const held = inputs.filter(({ from }) => from === undefined)
   const resultBytes = units.reduce((sum, unit) => sum + cost(unit).resultBytes, 0)
-  const resultMs = resultBytes === 0 ? 0 : peers.transferMs(peer, peers.list[0]!, resultBytes)
-  return inputs.reduce((sum, input) => {
-    if (input.from === undefined) return sum + heldMs(input, peer)
-    return sum + peers.transferMs(peers.list[peerOf[input.from]!]!, peer, input.bytes)
-  }, resultMs)
+  return { made, held, resultBytes }
+}
+
+function transfersMs({ peers, heldMs }: Problem, sources: Sources, peer: Peer): number {
+  let ms = 0
+  for (const { peer: source, bytes } of sources.made) ms += peers.transferMs(source, peer, bytes)
+  for (const input of sources.held) ms += heldMs(input, peer)
+  if (sources.resultBytes > 0) ms += peers.transferMs(peer, peers.list[0]!, sources.resultBytes)
+  return ms
 }

@@ -22,7 +22,7 @@ export function signaturesOf(
   for (const id of order) {
     const { class_type } = graph.prompt[id]!
     const inputs = usedInputs(graph, id)
-      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .toSorted(([a], [b]) => (a < b ? -1 : 1))
       .map(([name, value]) => {
         const source = isLink(value) ? signatures.get(value[0]) : undefined
         const content = isLink(value) ? { link: [source!, value[1]] } : { value: sortedKeys(value) }
