@@ -11,6 +11,7 @@ import { createJobRunner, type JobRunner } from './execution/job-runner.ts'
 import { createKnownResults } from './execution/known-results.ts'
 import { createLocalPeer } from './execution/local-peer.ts'
 import { createPictureFiles } from './execution/picture-files.ts'
+import { createPlanPreview } from './execution/plan-preview.ts'
 import { createQueueTimes } from './execution/queue-times.ts'
 import { createStageClient } from './execution/stage-client.ts'
 import { createStageWorker } from './execution/stage-worker.ts'
@@ -153,17 +154,21 @@ async function startParts(
   const client = createStageClient({
     worker: (id) => (id === peerId ? worker : undefined),
   })
+  const planning = {
+    executor,
+    offers: async () => [await localPeer.offer()],
+    results: createKnownResults({ filesExist: pictures.exist }),
+    times,
+  }
   const { queueLimit } = settings
   const jobs = createJobRunner(
     { ...(queueLimit !== undefined && { queueLimit }) },
     {
+      ...planning,
       store,
       queueState,
-      executor,
       client,
       pictures,
-      offers: async () => [await localPeer.offer()],
-      results: createKnownResults({ filesExist: pictures.exist }),
       now: Date.now,
       warn: log.warn,
     },
@@ -193,6 +198,7 @@ async function startParts(
     {
       runner: jobs,
       queueTimes,
+      planPreview: createPlanPreview({ ...planning, queueTimes }),
       folders: new ModelFolders(folders),
       userFiles,
       ...(mesh !== undefined && { mesh }),

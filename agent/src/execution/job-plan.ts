@@ -13,6 +13,7 @@ import { executionOrder, type Graph, usedInputs } from '../planning/graph.ts'
 import type { PeerOffer } from '../planning/peers.ts'
 import { planJob } from '../planning/plan.ts'
 import { signaturesOf } from '../planning/signature.ts'
+import type { LearnedTimesStore } from '../store/learned-times.ts'
 import type { KnownResults } from './known-results.ts'
 
 export interface JobPlanModules {
@@ -20,6 +21,8 @@ export interface JobPlanModules {
   readonly offers: () => Promise<readonly PeerOffer[]>
   readonly executor: Pick<Executor, 'fingerprint'>
   readonly results: Pick<KnownResults, 'recall'>
+  /** What nodes took, here and elsewhere. */
+  readonly times: Pick<LearnedTimesStore, 'current'>
 }
 
 export interface JobPlan {
@@ -40,7 +43,7 @@ export interface JobPlan {
  */
 export async function planRequest(
   { prompt, outputs, extraData }: Pick<JobRequest, 'prompt' | 'outputs' | 'extraData'>,
-  { offers, executor, results }: JobPlanModules,
+  { offers, executor, results, times }: JobPlanModules,
   made: ReadonlyMap<NodeId, JsonObject> = new Map(),
 ): Promise<JobPlan> {
   const peers = await offers()
@@ -55,6 +58,7 @@ export async function planRequest(
     peers,
     submitterId: peers[0]?.advertisement.peerId ?? '',
     options: planOptionsOf(extraData),
+    times: times.current(),
   })
   const planned = new Set(plan.stages.flatMap(({ nodes }) => nodes.map(({ id }) => id)))
   const cachedIds = order.filter((id) => !planned.has(id))

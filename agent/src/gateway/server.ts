@@ -5,6 +5,7 @@
 import websocket from '@fastify/websocket'
 import fastify, { type FastifyInstance } from 'fastify'
 import type { JobRunner } from '../execution/job-runner.ts'
+import type { PlanPreview } from '../execution/plan-preview.ts'
 import type { QueueTimes } from '../execution/queue-times.ts'
 import type { Mesh } from '../mesh/mesh.ts'
 import type { ModelFolders } from '../models/folders.ts'
@@ -44,6 +45,7 @@ export interface GatewayOptions {
 export interface GatewayModules {
   readonly runner: JobRunner
   readonly queueTimes: QueueTimes
+  readonly planPreview: PlanPreview
   readonly folders: ModelFolders
   readonly userFiles: UserFiles
   /** Absent where the settings switch it off. */

@@ -17,10 +17,11 @@ import { jobRoutes } from './job-routes.ts'
 import { type MeshRoutesModules, meshRoutes } from './mesh-routes.ts'
 import { openapiDocument } from './openapi.ts'
 import { outputRoutes } from './output-routes.ts'
+import { type PlanRoutesModules, planRoutes } from './plan-routes.ts'
 import { type QueueModules, queueRoutes } from './queue-routes.ts'
 import { workflowRoutes } from './workflow-routes.ts'
 
-export interface V1Modules extends QueueModules, MeshRoutesModules {
+export interface V1Modules extends QueueModules, MeshRoutesModules, PlanRoutesModules {
   readonly runner: JobRunner
   readonly folders: ModelFolders
   readonly events: EventMemory
@@ -35,6 +36,7 @@ export interface V1Options {
 export function v1Routes({ version, others }: V1Options, modules: V1Modules): Route[] {
   const routes: Route[] = [
     ...workflowRoutes(modules),
+    ...planRoutes(modules),
     ...jobRoutes(modules),
     ...outputRoutes(modules),
     ...eventRoutes(modules),

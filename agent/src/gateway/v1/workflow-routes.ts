@@ -11,13 +11,14 @@ import type { NodeDefinitions } from '@comfymesh/protocol/workflow'
 import { z } from 'zod'
 import type { JobRunner } from '../../execution/job-runner.ts'
 import type { SubmissionResult } from '../../execution/submissions.ts'
+import type { NodeErrors } from '../../planning/problem.ts'
 import { type Answer, json, jsonBody, type Request, type Route } from '../route.ts'
 import { jobStatuses, linksOf, linksSchema } from './job-schemas.ts'
 import { bodySchema, readWorkflowBody, type WorkflowBody } from './workflow-body.ts'
 
 type Jobs = Pick<JobRunner, 'definitions' | 'submit'>
 
-const warningSchema = z.object({ message: z.string(), nodeId: z.string().optional() })
+export const warningSchema = z.object({ message: z.string(), nodeId: z.string().optional() })
 
 const acceptedSchema = z.object({
   id: z.string(),
@@ -68,13 +69,13 @@ export function workflowRoutes({ runner }: { readonly runner: Jobs }): Route[] {
   ]
 }
 
-interface ReadyPrompt {
+export interface ReadyPrompt {
   readonly prompt: ConvertedPrompt | JsonObject
   readonly warnings: readonly ConversionWarning[]
 }
 
 /** The prompt of the body, converted where it is a workflow, with what was asked to be set. */
-function promptOf(body: WorkflowBody, definitions: NodeDefinitions): ReadyPrompt {
+export function promptOf(body: WorkflowBody, definitions: NodeDefinitions): ReadyPrompt {
   const { prompt, warnings }: ReadyPrompt =
     body.prompt !== undefined
       ? { prompt: structuredClone(body.prompt), warnings: [] }
@@ -124,10 +125,7 @@ async function submit(runner: Jobs, request: Request): Promise<Answer> {
   if (!result.accepted) throw refused(result, warnings)
   const { id, number } = result.job.request
   const links = linksOf(id)
-  const skipped = Object.entries(result.nodeErrors).map(([nodeId, { errors }]) => ({
-    nodeId,
-    message: `Left out: ${errors.map(({ message, details }) => `${message}: ${details}`).join('; ')}`,
-  }))
+  const skipped = leftOut(result.nodeErrors)
   const { headers, ...answer } = json(
     { id, number, status: result.job.status, warnings: [...warnings, ...skipped], links },
     201,
@@ -135,10 +133,24 @@ async function submit(runner: Jobs, request: Request): Promise<Answer> {
   return { ...answer, headers: { ...headers, location: links.self } }
 }
 
+/** Outputs that do not run, each with its reason. */
+export function leftOut(nodeErrors: NodeErrors): ConversionWarning[] {
+  return Object.entries(nodeErrors).map(([nodeId, { errors }]) => ({
+    nodeId,
+    message: `Left out: ${errors.map(({ message, details }) => `${message}: ${details}`).join('; ')}`,
+  }))
+}
+
+type RefusedSubmission = Extract<SubmissionResult, { accepted: false }>
+
 /** Credentials that clients send along for paid services: nothing here uses or keeps them. */
 const SECRETS = ['auth_token_comfy_org', 'api_key_comfy_org']
 
-function extraDataOf({ workflow, extra_data: given = {}, client_id }: WorkflowBody): JsonObject {
+export function extraDataOf({
+  workflow,
+  extra_data: given = {},
+  client_id,
+}: WorkflowBody): JsonObject {
   const kept = Object.entries(given).filter(([key]) => !SECRETS.includes(key))
   const { extra_pnginfo, ...rest } = Object.fromEntries(kept)
   const pngInfo = typeof extra_pnginfo === 'object' && extra_pnginfo !== null ? extra_pnginfo : {}
@@ -150,8 +162,8 @@ function extraDataOf({ workflow, extra_data: given = {}, client_id }: WorkflowBo
   }
 }
 
-function refused(
-  { error, nodeErrors }: Extract<SubmissionResult, { accepted: false }>,
+export function refused(
+  { error, nodeErrors }: Pick<RefusedSubmission, 'error' | 'nodeErrors'>,
   warnings: readonly ConversionWarning[],
 ): MeshError {
   const why = [
