@@ -74,6 +74,30 @@ export async function request(
   )
 }
 
+/**
+ * A request to one of our own routes, under /v1.
+ * @returns the agent's answer. @throws Error with the agent's reason when it refuses.
+ */
+export async function requestJson(
+  agent: AgentAddress,
+  path: string,
+  init?: RequestInit,
+): Promise<JsonObject> {
+  const response = await request(agent, path, init)
+  const text = await response.text()
+  if (response.ok) return parseJson(text) as JsonObject
+  throw new Error(reasonIn(text) ?? `The agent at ${agent.url} answered ${response.status}.`)
+}
+
+function reasonIn(text: string): string | undefined {
+  try {
+    const { message } = (JSON.parse(text) as { error: { message?: unknown } }).error
+    return typeof message === 'string' ? message : undefined
+  } catch {
+    return undefined
+  }
+}
+
 /** Why a prompt was refused, as ComfyUI says it. */
 export interface Refusal {
   readonly error: { readonly type: string; readonly message: string; readonly details: string }

@@ -10,6 +10,7 @@ import { inviteCommand } from './invite.ts'
 import { joinCommand } from './join.ts'
 import { meshCommand } from './mesh.ts'
 import { peersCommand } from './peers.ts'
+import { planCommand } from './plan.ts'
 import { errorLines } from './problems.ts'
 import { queueCommand } from './queue.ts'
 import { runCommand } from './run.ts'
@@ -23,6 +24,7 @@ export const commands: readonly Command[] = [
   runCommand,
   convertCommand,
   statusCommand,
+  planCommand,
   queueCommand,
   demoCommand,
   doctorCommand,

@@ -1,7 +1,7 @@
 /** What the `queue` command asks of an agent. */
 import type { JsonObject } from '@comfymesh/protocol/json'
-import { parseJson, stringifyJson } from '@comfymesh/protocol/json'
-import { type AgentAddress, request } from './agent-client.ts'
+import { stringifyJson } from '@comfymesh/protocol/json'
+import { type AgentAddress, requestJson } from './agent-client.ts'
 
 export interface QueuedJob {
   readonly id: string
@@ -23,7 +23,7 @@ export interface Queue {
 }
 
 export async function readQueue(agent: AgentAddress): Promise<Queue> {
-  return (await ask(agent, '/v1/queue')) as unknown as Queue
+  return (await requestJson(agent, '/v1/queue')) as unknown as Queue
 }
 
 /** @returns the agent's answer. @throws Error with the agent's reason when it refuses. */
@@ -32,21 +32,5 @@ export function changeQueue(
   change: string,
   body: JsonObject = {},
 ): Promise<JsonObject> {
-  return ask(agent, `/v1/queue/${change}`, { method: 'POST', body: stringifyJson(body) })
-}
-
-async function ask(agent: AgentAddress, path: string, init?: RequestInit): Promise<JsonObject> {
-  const response = await request(agent, path, init)
-  const text = await response.text()
-  if (response.ok) return parseJson(text) as JsonObject
-  throw new Error(reasonIn(text) ?? `The agent at ${agent.url} answered ${response.status}.`)
-}
-
-function reasonIn(text: string): string | undefined {
-  try {
-    const { message } = (JSON.parse(text) as { error: { message?: unknown } }).error
-    return typeof message === 'string' ? message : undefined
-  } catch {
-    return undefined
-  }
+  return requestJson(agent, `/v1/queue/${change}`, { method: 'POST', body: stringifyJson(body) })
 }

@@ -1,0 +1,75 @@
+/** `comfymesh plan`: what would run where, and why, before anything runs. */
+import { stringifyJson } from '@comfymesh/protocol/json'
+import { withAgent } from './agent-access.ts'
+import { requestJson } from './agent-client.ts'
+import {
+  type Arguments,
+  isGiven,
+  onlyPositional,
+  settingFlags,
+  settingOptions,
+  textOf,
+  textsOf,
+  UsageError,
+} from './arguments.ts'
+import type { Command } from './command.ts'
+import { planLines, type ShownPlan } from './plan-view.ts'
+import { readGraph } from './graph-file.ts'
+import { loadSettings } from './settings.ts'
+import { terminalAt } from './terminal.ts'
+
+export const planCommand: Command = {
+  name: 'plan',
+  summary: 'Show where a workflow would run, and why',
+  usage: 'plan <workflow.json> [options]',
+  description:
+    'The file is as for run; - is standard input. Nothing runs: the stages are shown, what travels ' +
+    'between machines, how long each would take, and for every other machine the reason why not.',
+  options: [
+    {
+      flag: 'on',
+      placeholder: '<node=peer>',
+      description: 'Binds a node, by its id or class, to a machine, by its name or id',
+      repeatable: true,
+    },
+    {
+      flag: 'fallback',
+      placeholder: '<none|ask|auto>',
+      description: 'When that machine cannot: fail, ask, or take the best other',
+      defaults: 'auto',
+    },
+    { flag: 'json', description: 'Prints one JSON object instead of text' },
+  ],
+  settings: settingOptions,
+  examples: [
+    { command: 'comfymesh plan portrait.json', what: 'show the plan' },
+    {
+      command: 'comfymesh plan portrait.json --on KSampler=studio-pc --fallback none',
+      what: 'with the sampling on one machine',
+    },
+  ],
+  run,
+}
+
+async function run(given: Arguments): Promise<number> {
+  const file = await readGraph(onlyPositional(given, 'workflow or prompt file'))
+  const fallback = textOf(given, 'fallback')
+  const affinity = Object.fromEntries(textsOf(given, 'on').map(bindingOf))
+  const options = { affinity, ...(fallback !== undefined && { fallback }) }
+  return withAgent(loadSettings({ flags: settingFlags(given) }), async (agent) => {
+    const { prompt, workflow } = file
+    const body = stringifyJson({ prompt, workflow, extra_data: { comfymesh: options } })
+    const shown = await requestJson(agent, '/v1/plan', { method: 'POST', body })
+    const lines = () => planLines(shown as unknown as ShownPlan, terminalAt(process.stdout))
+    for (const line of isGiven(given, 'json') ? [stringifyJson(shown)] : lines()) console.log(line)
+    return 0
+  })
+}
+
+/** @throws UsageError */
+function bindingOf(text: string): [node: string, peer: string] {
+  const at = text.indexOf('=')
+  if (at <= 0 || at === text.length - 1)
+    throw new UsageError(`--on ${text}: it is a node and a machine, such as KSampler=studio-pc.`)
+  return [text.slice(0, at), text.slice(at + 1)]
+}
