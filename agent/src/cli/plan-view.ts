@@ -16,7 +16,7 @@ export function planLines({ plan, cachedNodeIds, warnings }: ShownPlan, terminal
     ...warnings.map(({ message, nodeId }) => (nodeId ? `Node ${nodeId}: ${message}` : message)),
     ...(plan.question === undefined ? [] : [terminal.paint('yellow', plan.question), '']),
     terminal.paint('bold', summaryLine(plan)),
-    sentence(plan.reason),
+    reasonLine(plan),
     ...(known > 0 ? [`Results known already: ${known}`] : []),
     ...stages.flatMap((stage, index) => [
       '',
@@ -95,6 +95,8 @@ function grouped(rejected: Placement['rejected']): [why: string, names: string][
   })
 }
 
-function sentence(text: string): string {
-  return `${text[0]!.toUpperCase()}${text.slice(1)}.`
+/** As a sentence; only the name of a peer keeps its first letter. */
+function reasonLine({ reason, placements }: Plan): string {
+  const isName = placements.some(({ peerName }) => reason.startsWith(peerName))
+  return `${isName ? reason[0] : reason[0]!.toUpperCase()}${reason.slice(1)}.`
 }

@@ -13,8 +13,8 @@ import {
   UsageError,
 } from './arguments.ts'
 import type { Command } from './command.ts'
-import { planLines, type ShownPlan } from './plan-view.ts'
 import { readGraph } from './graph-file.ts'
+import { planLines, type ShownPlan } from './plan-view.ts'
 import { loadSettings } from './settings.ts'
 import { terminalAt } from './terminal.ts'
 

@@ -2,8 +2,8 @@
 import type { Benchmark } from './benchmark.ts'
 import { embeddedPicture, jobOverhead } from './embedded-model.ts'
 import { modelOpen, peakMemory } from './full-size-model.ts'
-import { apiP99Busy, cachedPrompt, queue1000 } from './queue.ts'
 import { plan1000x100 } from './planning.ts'
+import { apiP99Busy, cachedPrompt, queue1000 } from './queue.ts'
 import { agentStart, idleMemory } from './starting.ts'
 import { stepVsTorch } from './step-vs-torch.ts'
 

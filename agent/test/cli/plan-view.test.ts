@@ -10,9 +10,9 @@ const shown = (made: ReturnType<typeof plan>) =>
 t.test('one machine', async (t) => {
   t.strictSame(shown(plan(textToImage(), [peer('studio')])), [
     'One stage on studio, done in about 8.5 s',
-    'Studio runs everything, so nothing travels.',
+    'studio runs everything, so nothing travels.',
     '',
-    '1  studio  CheckpointLoaderSimple, 2 CLIPTextEncode, EmptyLatentImage, KSampler, VAEDecode, SaveImage',
+    '1  studio  CheckpointLoaderSimple, EmptyLatentImage, 2 CLIPTextEncode, KSampler, VAEDecode, SaveImage',
     '   0 ms to 8.5 s · loads models 2.4 s · computes 6.1 s · needs 1.8 GB',
     '   why   the only peer of the mesh',
   ])

@@ -45,6 +45,8 @@ t.test('every route answers as the document says', async (t) => {
     ['POST /v1/workflows', '', { prompt: { 1: { class_type: 'TN_Int' } } }, 400],
     ['POST /v1/jobs', '', prompt, 201],
     ['POST /v1/workflows/convert', '', workflow],
+    ['POST /v1/plan', '', { prompt }],
+    ['POST /v1/plan', '', {}, 400],
     ['GET /v1/jobs', ''],
     ['GET /v1/jobs', '?status=completed,queued&limit=2&offset=1'],
     ['GET /v1/jobs', '?limit=none', undefined, 400],
