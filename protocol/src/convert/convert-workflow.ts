@@ -37,6 +37,8 @@ export type ConvertedPrompt = {
 export interface Conversion {
   readonly prompt: ConvertedPrompt
   readonly warnings: readonly ConversionWarning[]
+  /** Which frontend wrote the file, where it says so; its age decides whose values count. */
+  readonly frontendVersion?: string
 }
 
 /** Whether this is drawn, and not a prompt already. */
@@ -73,7 +75,12 @@ export function convertWorkflow(
     prompt.set(node.id, promptNode(node, serialize, { hostValues, warn }))
   }
   dropLinksToOthers(prompt)
-  return { prompt: Object.fromEntries(prompt), warnings: [...warnings.values()] }
+  const { frontendVersion } = document
+  return {
+    prompt: Object.fromEntries(prompt),
+    warnings: [...warnings.values()],
+    ...(frontendVersion !== undefined && { frontendVersion }),
+  }
 }
 
 /**

@@ -63,19 +63,22 @@ export function layoutNode(node: WorkflowNode, definition: NodeDefinition): Node
   const sockets: NodeInput[] = []
   const widgets: Widget[] = []
 
-  function add(name: string, spec: InputSpec, isOptional: boolean): void {
+  function add([name, spec, isOptional]: NamedSpec, values: ValueReader): void {
     const type = typeOf(spec)
     if (type === 'COMFY_AUTOGROW_V3') {
-      for (const grown of grownInputs(name, spec, slots)) add(grown, templateOf(spec), true)
+      const { first, grown } = groupInputs(name, spec, slots)
+      const template = templateOf(spec)
+      for (const one of first) add([one, template, true], values)
+      for (const one of grown) add([one, template, true], noValues)
     } else if (type === 'COMFY_MATCHTYPE_V3') {
       const allowed = objectOf(settingsOf(spec).template).allowed_types
       sockets.push(inputOf(name, typeof allowed === 'string' ? allowed : '*', slots.get(name)))
     } else if (!isWidget(spec, isOptional)) {
       sockets.push(inputOf(name, type, slots.get(name)))
-    } else addWidget(name, spec)
+    } else addWidget(name, spec, values)
   }
 
-  function addWidget(name: string, spec: InputSpec): void {
+  function addWidget(name: string, spec: InputSpec, values: ValueReader): void {
     const given = values.take(name)
     const widget = { name, spec, value: given === undefined ? defaultOf(spec) : given }
     widgets.push({ ...widget, value: valueInPrompt(node.type, widget) })
@@ -85,11 +88,11 @@ export function layoutNode(node: WorkflowNode, definition: NodeDefinition): Node
       widgets.push({ name: 'refresh', spec: ['BUTTON'], value: 'refresh' })
     }
     for (const [key, inner, isOptional] of chosenInputs(spec, given)) {
-      add(`${name}.${key}`, inner, isOptional)
+      add([`${name}.${key}`, inner, isOptional], given === null ? noValues : values)
     }
   }
 
-  for (const [name, spec, isOptional] of specs) add(name, spec, isOptional)
+  for (const spec of specs) add(spec, values)
   const outputTypes = (definition.output ?? []).map(outputType)
   return { inputs: allInputs(node, sockets, widgets, slots), widgets, outputTypes }
 }
@@ -153,6 +156,9 @@ interface ValueReader {
   skip(count: number): void
 }
 
+/** For widgets that came after the file was read. */
+const noValues: ValueReader = { take: () => undefined, skip() {} }
+
 function valueReader(values: WorkflowNode['widgetValues']): ValueReader {
   if (!Array.isArray(values)) {
     const named = values as JsonObject
@@ -188,7 +194,7 @@ function withoutForcedInputs(
 /** The inputs of the chosen option of a dynamic combo. */
 function chosenInputs(spec: InputSpec, given: JsonValue | undefined): NamedSpec[] {
   if (typeOf(spec) !== 'COMFY_DYNAMICCOMBO_V3') return []
-  const key = given === undefined ? defaultOf(spec) : given
+  const key = given ?? defaultOf(spec)
   const options = settingsOf(spec).options
   const option = (Array.isArray(options) ? options : []).map(objectOf).find((o) => o.key === key)
   const { required, optional } = objectOf(option?.inputs)
@@ -209,18 +215,26 @@ function templateOf(spec: InputSpec): InputSpec {
 /** Groups grow while they are wired; nobody draws more than this. */
 const MOST_GROWN = 1000
 
-/** `images.image0`, ...: one more than is asked for or linked, so that there is room to grow. */
-function grownInputs(
+interface GroupInputs {
+  /** Those that are there from the start: one more than is asked for. */
+  readonly first: readonly string[]
+  /** Those that came with links: one more than is linked. */
+  readonly grown: readonly string[]
+}
+
+/** `images.image0`, ... */
+function groupInputs(
   name: string,
   spec: InputSpec,
   slots: ReadonlyMap<string, WorkflowSlot>,
-): string[] {
+): GroupInputs {
   const { names, prefix, min, max } = objectOf(settingsOf(spec).template)
   const listed = Array.isArray(names) ? names : undefined
   const most = Math.min(Number(listed?.length ?? max ?? MOST_GROWN) || 0, MOST_GROWN)
   const all = Array.from({ length: most }, (_, ordinal) => {
     return `${name}.${listed === undefined ? `${prefix ?? ''}${ordinal}` : String(listed[ordinal])}`
   })
-  const lastLinked = all.findLastIndex((grown) => slots.get(grown)?.linkId !== undefined)
-  return all.slice(0, Math.max((Number(min) || 0) + 1, lastLinked + 2))
+  const lastLinked = all.findLastIndex((one) => slots.get(one)?.linkId !== undefined)
+  const count = (Number(min) || 0) + 1
+  return { first: all.slice(0, count), grown: all.slice(count, Math.max(count, lastLinked + 2)) }
 }

@@ -78,10 +78,13 @@ function rangeOf(spec: InputSpec): NumberRange {
   }
 }
 
-/** As the number's widget would round and bound it; what is no number stays. */
-function fitNumber(value: JsonValue, spec: InputSpec): JsonValue {
+/** As the number's widget would read, round and bound it; what is no number stays. */
+function fitNumber(given: JsonValue, spec: InputSpec): JsonValue {
   const type = typeOf(spec)
-  if (typeof value !== 'number' || (type !== 'INT' && type !== 'FLOAT')) return value
+  const isDigits = typeof given === 'string' && given.trim() !== ''
+  const value = isDigits ? Number(given) : given
+  const isNumber = typeof value === 'number' && Number.isFinite(value)
+  if (!isNumber || (type !== 'INT' && type !== 'FLOAT')) return given
   const { min, max, step } = rangeOf(spec)
   const bound = (number: number) => Math.min(max, Math.max(min, number))
   if (type === 'INT') {
@@ -91,7 +94,6 @@ function fitNumber(value: JsonValue, spec: InputSpec): JsonValue {
   const { round } = settingsOf(spec)
   const precision = Math.max(0, -Math.floor(Math.log10(step)))
   const unit = typeof round === 'number' && round > 0 ? round : 10 ** -precision
-  if (round === false) return bound(value)
   return Number(bound(Math.round(value / unit) * unit).toFixed(Math.min(precision, 20)))
 }
 

@@ -10,7 +10,7 @@ export type PromptIds = (subgraphId: string, nodeId: WorkflowNodeId) => Workflow
 
 export function promptIds({ root, subgraphs, lastNodeId }: WorkflowDocument): PromptIds {
   const used = new Set(root.nodes.keys())
-  let last = [...used].reduce((highest, id) => Math.max(highest, wholeNumber(id)), lastNodeId)
+  let last = lastNodeId
   const renamed = new Map<string, Map<WorkflowNodeId, WorkflowNodeId>>()
   for (const [subgraphId, { nodes }] of subgraphs) {
     const changes = new Map<WorkflowNodeId, WorkflowNodeId>()

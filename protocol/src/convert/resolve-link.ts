@@ -15,8 +15,17 @@ export type LinkSource =
 
 /** A place on the way upstream. */
 type Place =
-  | { readonly side: 'input'; readonly node: NodeInstance; readonly slot: number; type?: string }
+  | {
+      readonly side: 'input'
+      readonly node: NodeInstance
+      readonly slot: number
+      readonly type?: string
+      /** What the instances passed on the way out say, should the way end at an unlinked socket. */
+      readonly shown?: JsonValue
+    }
   | { readonly side: 'output'; readonly node: NodeInstance; readonly slot: number; type: string }
+
+type InputPlace = Extract<Place, { side: 'input' }>
 
 export interface LinkContext {
   /** The value that an instance gives to one of its own sockets. */
@@ -46,47 +55,46 @@ export function resolveInput(
   return place
 }
 
-function upstreamOfInput(
-  { node, slot, type }: Extract<Place, { side: 'input' }>,
-  context: LinkContext,
-): Place | LinkSource | undefined {
+function upstreamOfInput(place: InputPlace, context: LinkContext): Place | LinkSource | undefined {
+  const { node, slot } = place
   const input = node.layout.inputs[slot]
   if (input?.linkId === undefined) return undefined
   const link = node.within.graph.links.get(input.linkId)
-  if (link === undefined) {
-    context.warn(`The link of "${input.name}" leads nowhere, so it was left out.`, node.id)
-    return undefined
-  }
-  return originOf(node, link, type ?? input.type, context)
+  if (link !== undefined) return originOf(place, link, context)
+  context.warn(`The link of "${input.name}" leads nowhere, so it was left out.`, node.id)
+  return undefined
 }
 
 /** The output that a link comes from; a socket of the instance around for one from outside. */
 function originOf(
-  { id, within }: NodeInstance,
+  { node, slot, type, shown }: InputPlace,
   link: WorkflowLink,
-  type: string,
   context: LinkContext,
 ): Place | LinkSource | undefined {
-  const { host } = within
+  const { host, nodes } = node.within
   if (host !== undefined && link.originId === host.subgraph.inputNodeId) {
-    return fromOutside(host, link.originSlot, context)
+    return fromOutside(host, link.originSlot, shown, context)
   }
-  const origin = within.nodes.get(link.originId)
+  const origin = nodes.get(link.originId)
   if (origin === undefined) {
-    context.warn(`A link comes from node ${link.originId}, which is not there.`, id)
+    context.warn(`A link comes from node ${link.originId}, which is not there.`, node.id)
     return undefined
   }
-  return { side: 'output', node: origin, slot: link.originSlot, type }
+  const wanted = type ?? node.layout.inputs[slot]!.type
+  return { side: 'output', node: origin, slot: link.originSlot, type: wanted }
 }
 
+/** What an outer instance says about a value counts more than what an inner one says. */
 function fromOutside(
   host: NodeInstance,
   slot: number,
+  shownInside: JsonValue | undefined,
   { hostValue }: LinkContext,
 ): Place | LinkSource | undefined {
-  if (host.layout.inputs[slot]?.linkId !== undefined) return { side: 'input', node: host, slot }
-  const value = hostValue(host, slot)
-  return value === undefined ? undefined : { kind: 'value', value }
+  const shown = hostValue(host, slot) ?? shownInside
+  const isLinked = host.layout.inputs[slot]?.linkId !== undefined
+  if (isLinked) return { side: 'input', node: host, slot, ...(shown !== undefined && { shown }) }
+  return shown === undefined ? undefined : { kind: 'value', value: shown }
 }
 
 function upstreamOfOutput(
@@ -104,7 +112,8 @@ function upstreamOfOutput(
   const { inner, subgraph } = node
   const link = subgraph.outputLinks.get(slot)
   if (link === undefined) return undefined
-  if (link.originId === subgraph.inputNodeId) return fromOutside(node, link.originSlot, context)
+  if (link.originId === subgraph.inputNodeId)
+    return fromOutside(node, link.originSlot, undefined, context)
   const origin = inner.nodes.get(link.originId)
   return origin && { side: 'output', node: origin, slot: link.originSlot, type }
 }

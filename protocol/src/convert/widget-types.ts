@@ -77,6 +77,9 @@ export function defaultOf(spec: InputSpec): JsonValue | undefined {
   return isChoice(spec) ? optionsOf(spec)[0] : widgetDefaults[type]
 }
 
+/** A box shows its four numbers in widgets of their own. */
+const BOX_SLOTS = 4
+
 /**
  * How many saved values behind a widget's own are not inputs: what happens to a number after
  * each run, and for a choice also a filter. A seed has it unless its definition says otherwise.
@@ -86,6 +89,7 @@ export function controlSlots(name: string, spec: InputSpec): number {
   const type = typeOf(spec)
   if (type === 'INT') return (control ?? (name === 'seed' || name === 'noise_seed')) ? 1 : 0
   if (type === 'FLOAT') return control ? 1 : 0
+  if (type === 'BOUNDING_BOX') return BOX_SLOTS
   return type === 'COMBO' && control ? 2 : 0
 }
 
