@@ -20,6 +20,7 @@ import { createNativeExecutor } from './executors/native/native-executor.ts'
 import { offerFirstSettings } from './gateway/comfyui/settings-routes.ts'
 import { createUserFiles } from './gateway/comfyui/user-files.ts'
 import { edgeRules, isLoopback } from './gateway/edge.ts'
+import { coordinatorPageFolder } from './gateway/coordinator-page.ts'
 import { frontendFolder } from './gateway/frontend-folder.ts'
 import { createGateway } from './gateway/server.ts'
 import type { MeshOptions } from './mesh/mesh.ts'
@@ -127,6 +128,7 @@ async function startParts(
 ): Promise<Pick<Agent, 'url' | 'token' | 'jobs'>> {
   const { name, folders } = settings
   const log = parts.log ?? createLog({ level: settings.logLevel ?? 'info' })
+  const page = coordinatorPageFolder()
   const frontend = settings.frontend === undefined ? undefined : frontendFolder(settings.frontend)
 
   const database = await openDatabase(settings.dataDir)
@@ -194,6 +196,7 @@ async function startParts(
       ...(frontend !== undefined && { frontend }),
       maxUploadBytes: settings.maxUploadBytes ?? MAX_UPLOAD_BYTES,
       guards: { rules, ...(token !== undefined && { token }) },
+      ...(page !== undefined && { page }),
     },
     {
       runner: jobs,

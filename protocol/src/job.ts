@@ -189,7 +189,7 @@ function changes(state: JobState, event: Change): Partial<JobState> {
     case 'retried':
       return { nodes: state.nodes.filter((node) => node.cached), stages: [] }
     case 'stage-finished':
-      return { stages: [...state.stages, stageOf(event)] }
+      return { stages: [...state.stages.filter(isOther(event)), stageOf(event)] }
     case 'completed':
       return { status: 'completed', finishedAtMs: event.atMs }
     case 'failed':
@@ -250,6 +250,12 @@ function put(nodes: Nodes, node: Nodes[number]): Nodes {
   const at = nodes.findIndex(({ nodeId }) => nodeId === node.nodeId)
   return at < 0 ? [...nodes, node] : nodes.with(at, node)
 }
+
+/** Told twice, an event changes nothing: streams of events may repeat some. */
+const isOther =
+  ({ stageId }: JobEventOf<'stage-finished'>) =>
+  (stage: StageState) =>
+    stage.stageId !== stageId
 
 function stageOf(event: JobEventOf<'stage-finished'>): StageState {
   const { stageId, peerId, provider, sessionMs, elapsedMs } = event

@@ -17,6 +17,8 @@ export interface OwnModules {
   readonly runner: Pick<JobRunner, 'running' | 'pending'>
   /** Whether an official frontend is served. */
   readonly hasFrontend: boolean
+  /** Whether the coordinator page is served at `/`. */
+  readonly hasPage: boolean
 }
 
 const healthSchema = z.object({
@@ -31,7 +33,15 @@ export function ownRoutes(modules: OwnModules): Route[] {
   const { identity, url, uptimeMs } = modules
   const { name, version } = identity
   return [
-    { method: 'GET', path: '/', handle: (request) => home(modules, request) },
+    ...(modules.hasPage
+      ? []
+      : [
+          {
+            method: 'GET',
+            path: '/',
+            handle: (request: Request) => home(modules, request),
+          } as const,
+        ]),
     {
       method: 'GET',
       path: '/health',

@@ -17,6 +17,7 @@ import { createSockets } from './comfyui/sockets.ts'
 import { comfyuiFeatures } from './comfyui/system-routes.ts'
 import type { UserFiles } from './comfyui/user-files.ts'
 import { connectionLimits, limitConnections } from './connections.ts'
+import { serveCoordinatorPage } from './coordinator-page.ts'
 import { installFailures } from './failures.ts'
 import { addRoute, queryOf } from './fastify-routes.ts'
 import { serveFrontend } from './frontend.ts'
@@ -40,6 +41,8 @@ export interface GatewayOptions {
   readonly maxUploadBytes: number
   /** Who may use it. */
   readonly guards: GuardOptions
+  /** The folder of the built coordinator page, to be served at `/`. */
+  readonly page?: string
 }
 
 export interface GatewayModules {
@@ -97,6 +100,7 @@ export function createGateway(options: GatewayOptions, modules: GatewayModules):
   })
   server.register(websocket, { options: { maxPayload: MAX_SOCKET_MESSAGE_BYTES } })
   if (options.frontend !== undefined) serveFrontend(server, options.frontend)
+  if (options.page !== undefined) serveCoordinatorPage(server, options.page)
   // As in ComfyUI, every route exists twice; and a frontend looks for them beside its page.
   const places = options.frontend === undefined ? [''] : ['', FRONTEND_PATH]
   const prefixes = places.flatMap((place) => [place, `${place}/api`])
@@ -115,6 +119,7 @@ export function createGateway(options: GatewayOptions, modules: GatewayModules):
       uptimeMs: () => Math.round(performance.now() - startedAtMs),
       runner: modules.runner,
       hasFrontend: options.frontend !== undefined,
+      hasPage: options.page !== undefined,
     })
     const { version } = options.identity
     const v1 = v1Routes({ version, others: [...own, metrics.route] }, { ...modules, events })

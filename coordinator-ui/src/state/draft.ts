@@ -1,0 +1,40 @@
+/**
+ * What the user is working on: a prompt with its values as they stand in the form. Kept in the
+ * browser at each change, so that neither a reload nor a lost connection loses what was typed.
+ */
+import { type JsonObject, parseJson, stringifyJson } from '@comfymesh/protocol/json'
+import type { Prompt } from '@comfymesh/protocol/workflow'
+import { createStore } from './store.ts'
+
+export interface Draft {
+  /** Of the file it came from; undefined for the page's own. */
+  readonly name?: string
+  readonly prompt: Prompt
+  /** The workflow it was converted from: travels along into the pictures. */
+  readonly workflow?: JsonObject
+  /** A new seed for each run. */
+  readonly isSeedRandom: boolean
+}
+
+const KEY = 'comfymesh.draft'
+
+export const draft = createStore<Draft | undefined>(stored())
+
+draft.subscribe(() => {
+  try {
+    const value = draft.get()
+    if (value === undefined) localStorage.removeItem(KEY)
+    else localStorage.setItem(KEY, stringifyJson(value))
+  } catch {
+    // A full or forbidden storage: the draft lives as long as the page does.
+  }
+})
+
+function stored(): Draft | undefined {
+  try {
+    const text = localStorage.getItem(KEY)
+    return text === null ? undefined : (parseJson(text) as unknown as Draft)
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,170 @@
+/** The parameters of the draft as a form, and the button that runs it. */
+
+import type { JsonValue } from '@comfymesh/protocol/json'
+import type { NodeDefinitions } from '@comfymesh/protocol/workflow'
+import { Accordion, Alert, Button, Group, Stack, Text } from '@mantine/core'
+import { IconArrowBackUp, IconPlayerPlayFilled } from '@tabler/icons-react'
+import { useMutation } from '@tanstack/react-query'
+import { type ReactNode, useMemo } from 'react'
+import { submitPrompt } from '../../api/comfyui.ts'
+import { clientId } from '../../state/agent.ts'
+import { defaultPrompt } from '../../state/default-prompt.ts'
+import { type Draft, draft as drafts } from '../../state/draft.ts'
+import { type Parameter, parametersOf, withSeeds, withValue } from '../../state/parameters.ts'
+import { problemsOf } from '../../state/problems.ts'
+import { randomSeed } from '../../state/seed.ts'
+import { ParameterField } from './parameter-field.tsx'
+
+export interface DraftFormProps {
+  readonly draft: Draft
+  readonly definitions: NodeDefinitions
+  readonly onSubmitted: (jobId: string) => void
+}
+
+export function DraftForm({ draft, definitions, onSubmitted }: DraftFormProps) {
+  const parameters = useMemo(
+    () => parametersOf(draft.prompt, definitions),
+    [draft.prompt, definitions],
+  )
+  const run = useMutation({
+    mutationFn: async () => {
+      const prompt = draft.isSeedRandom
+        ? withSeeds(draft.prompt, parameters, randomSeed)
+        : draft.prompt
+      drafts.set({ ...draft, prompt })
+      return submitPrompt(prompt, clientId, draft.workflow)
+    },
+    onSuccess: ({ prompt_id }) => onSubmitted(prompt_id),
+  })
+  const problems = problemsOf(run.error)
+  const change = (parameter: Parameter, value: JsonValue) =>
+    drafts.set({ ...draft, prompt: withValue(draft.prompt, parameter, value) })
+  const field = (parameter: Parameter) => (
+    <ParameterField
+      key={parameter.id}
+      parameter={parameter}
+      problem={problems.byParameter.get(parameter.id)}
+      isSeedRandom={draft.isSeedRandom}
+      onSeedRandom={(isSeedRandom) => drafts.set({ ...draft, isSeedRandom })}
+      onChange={(value) => change(parameter, value)}
+    />
+  )
+
+  return (
+    <form
+      className="create-form"
+      aria-label="Parameters"
+      onSubmit={(event) => {
+        event.preventDefault()
+        run.mutate()
+      }}
+      onKeyDown={(event) => {
+        if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) run.mutate()
+      }}
+    >
+      <div className="create-fields">
+        <Stack gap="md">
+          <Origin draft={draft} definitions={definitions} />
+          <Fields parameters={parameters.filter(({ isMain }) => isMain)} field={field} />
+          <Others parameters={parameters.filter(({ isMain }) => !isMain)} field={field} />
+        </Stack>
+      </div>
+      <div className="create-run">
+        {problems.general.length > 0 && (
+          <Alert color="red" mb="sm" role="alert" title="It cannot run">
+            {problems.general.map((line) => (
+              <div key={line}>{line}</div>
+            ))}
+          </Alert>
+        )}
+        <Button
+          type="submit"
+          size="md"
+          fullWidth
+          loading={run.isPending}
+          leftSection={<IconPlayerPlayFilled size={16} />}
+        >
+          Run
+        </Button>
+      </div>
+    </form>
+  )
+}
+
+interface FieldsProps {
+  readonly parameters: readonly Parameter[]
+  readonly field: (parameter: Parameter) => ReactNode
+}
+
+/** What is short stands side by side: width and height, steps and guidance. */
+function Fields({ parameters, field }: FieldsProps) {
+  const rows: Parameter[][] = []
+  for (const parameter of parameters) {
+    const last = rows.at(-1)
+    if (isShort(parameter) && last?.length === 1 && isShort(last[0]!)) last.push(parameter)
+    else rows.push([parameter])
+  }
+  return rows.map((row) => (
+    <Group key={row[0]!.id} grow align="flex-start" wrap="nowrap">
+      {row.map(field)}
+    </Group>
+  ))
+}
+
+/** Everything else, by node, folded away. */
+function Others({ parameters, field }: FieldsProps) {
+  const nodes = byNode(parameters)
+  if (nodes.size === 0) return null
+  return (
+    <Accordion variant="separated" multiple chevronPosition="left">
+      {[...nodes].map(([nodeId, own]) => (
+        <Accordion.Item key={nodeId} value={nodeId}>
+          <Accordion.Control>
+            <Text size="sm">{own[0]!.nodeTitle}</Text>
+          </Accordion.Control>
+          <Accordion.Panel>
+            <Stack gap="sm">
+              <Fields parameters={own} field={field} />
+            </Stack>
+          </Accordion.Panel>
+        </Accordion.Item>
+      ))}
+    </Accordion>
+  )
+}
+
+const isShort = ({ control }: Parameter) => control.kind === 'number' || control.kind === 'seed'
+
+function byNode(parameters: readonly Parameter[]): Map<string, Parameter[]> {
+  const nodes = new Map<string, Parameter[]>()
+  for (const parameter of parameters) {
+    const own = nodes.get(parameter.nodeId)
+    if (own) own.push(parameter)
+    else nodes.set(parameter.nodeId, [parameter])
+  }
+  return nodes
+}
+
+/** Which workflow this is, and the way back to the page's own. */
+function Origin({ draft, definitions }: Pick<DraftFormProps, 'draft' | 'definitions'>) {
+  if (draft.name === undefined) return null
+  const reset = () => {
+    const prompt = defaultPrompt(definitions)
+    if (prompt) drafts.set({ prompt, isSeedRandom: true })
+  }
+  return (
+    <Group justify="space-between" wrap="nowrap">
+      <Text size="sm" fw={600} truncate>
+        {draft.name}
+      </Text>
+      <Button
+        size="compact-sm"
+        variant="subtle"
+        leftSection={<IconArrowBackUp size={14} />}
+        onClick={reset}
+      >
+        Default workflow
+      </Button>
+    </Group>
+  )
+}

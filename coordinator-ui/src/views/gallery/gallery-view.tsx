@@ -1,0 +1,4 @@
+/** What was made. */
+export default function GalleryView() {
+  return <div className="page" />
+}

@@ -1,0 +1,15 @@
+/** The pages, one row each, in the order of the navigation. What is large loads on demand. */
+import { type ComponentType, lazy } from 'react'
+import { CreateView } from './create/create-view.tsx'
+
+export interface View {
+  readonly path: string
+  readonly title: string
+  readonly view: ComponentType
+}
+
+export const views: readonly View[] = [
+  { path: '/', title: 'Create', view: CreateView },
+  { path: '/queue', title: 'Queue', view: lazy(() => import('./queue/queue-view.tsx')) },
+  { path: '/gallery', title: 'Gallery', view: lazy(() => import('./gallery/gallery-view.tsx')) },
+]
