@@ -68,7 +68,10 @@ function hear(event: JobEvent): void {
 /** Reads the states of these jobs, and of those that the page believes unfinished. */
 async function catchUp(ids: readonly string[]): Promise<void> {
   const doubtful = [...jobs.get().values()].filter((job) => !isFinished(job))
-  const asked = new Set([...ids.slice(0, MAX_CAUGHT_UP), ...doubtful.map(({ request }) => request.id)])
+  const asked = new Set([
+    ...ids.slice(0, MAX_CAUGHT_UP),
+    ...doubtful.map(({ request }) => request.id),
+  ])
   for (const id of asked) early.set(id, [])
   await Promise.all(
     [...asked].map(async (id) => {

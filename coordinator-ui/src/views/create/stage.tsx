@@ -1,6 +1,7 @@
 /** The picture: as it comes into being, when it is done, and those before it. */
 
 import { isFinished, type JobState } from '@comfymesh/protocol/job'
+import { summarisePrompt } from '@comfymesh/protocol/prompt-summary'
 import type { NodeDefinitions } from '@comfymesh/protocol/workflow'
 import {
   ActionIcon,
@@ -22,7 +23,6 @@ import type { Draft } from '../../state/draft.ts'
 import { type MadePicture, picturesOf } from '../../state/pictures.ts'
 import { progressOf } from '../../state/progress.ts'
 import { settingsOf, tookText } from '../../state/settings-line.ts'
-import { summarisePrompt } from '@comfymesh/protocol/prompt-summary'
 import { useStore } from '../../state/store.ts'
 
 export interface StageProps {
@@ -95,7 +95,12 @@ function Picture({ job }: { readonly job: JobState }) {
   const live = useStore(preview)
   const [picture] = picturesOf(job)
   if (picture) {
-    return <img src={fileUrl(picture.file)} alt={summarisePrompt(job.request.prompt).text || 'The finished work'} />
+    return (
+      <img
+        src={fileUrl(picture.file)}
+        alt={summarisePrompt(job.request.prompt).text || 'The finished work'}
+      />
+    )
   }
   if (job.status === 'failed') {
     return (

@@ -1,6 +1,7 @@
 /** One job of the queue: what it is, how far it is, and how to move or cancel it. */
 
 import type { JobState } from '@comfymesh/protocol/job'
+import { summarisePrompt } from '@comfymesh/protocol/prompt-summary'
 import { ActionIcon, Group, Paper, Progress, Text, Tooltip } from '@mantine/core'
 import { IconArrowBarToUp, IconArrowDown, IconArrowUp, IconX } from '@tabler/icons-react'
 import type { ReactNode } from 'react'
@@ -8,7 +9,6 @@ import { cancelJobs, moveJobs, type QueuedJob } from '../../api/queue.ts'
 import { duration } from '../../state/duration.ts'
 import { progressOf } from '../../state/progress.ts'
 import { settingsOf } from '../../state/settings-line.ts'
-import { summarisePrompt } from '@comfymesh/protocol/prompt-summary'
 
 export interface JobRowProps {
   readonly queued: QueuedJob
