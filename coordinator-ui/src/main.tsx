@@ -1,4 +1,5 @@
 /** The page of an agent. What it shows is in views/, what it knows in state/, whom it asks in api/. */
+import './plain-schemas.ts'
 import '@mantine/core/styles.css'
 import './page.css'
 import { MantineProvider } from '@mantine/core'

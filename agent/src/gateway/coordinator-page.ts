@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import fastifyStatic from '@fastify/static'
 import type { FastifyInstance } from 'fastify'
+import { COORDINATOR_POLICY } from './security-headers.ts'
 
 /** Names of built files carry a hash of what is in them. */
 const HASHED_MAX_AGE_SECONDS = 365 * 24 * 60 * 60
@@ -29,6 +30,7 @@ export function serveCoordinatorPage(server: FastifyInstance, folder: string): v
     decorateReply: false,
     cacheControl: false,
     setHeaders: (reply, path) => {
+      reply.header('content-security-policy', COORDINATOR_POLICY)
       const isHashed = /[\\/]assets[\\/]/.test(path)
       const hashed = `public, max-age=${HASHED_MAX_AGE_SECONDS}, immutable`
       reply.header('cache-control', isHashed ? hashed : 'no-store, must-revalidate')

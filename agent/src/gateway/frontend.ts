@@ -5,7 +5,7 @@
 import fastifyStatic from '@fastify/static'
 import type { FastifyInstance } from 'fastify'
 import { FRONTEND_PATH } from './frontend-folder.ts'
-import { PAGE_POLICY } from './security-headers.ts'
+import { FRONTEND_POLICY } from './security-headers.ts'
 
 /**
  * Serves the files below `/comfy/`; `/comfy` leads there. What is not in the folder is not
@@ -21,7 +21,7 @@ export function serveFrontend(server: FastifyInstance, folder: string): void {
     decorateReply: false,
     cacheControl: false,
     setHeaders: (reply, path) => {
-      reply.header('content-security-policy', PAGE_POLICY)
+      reply.header('content-security-policy', FRONTEND_POLICY)
       if (path.endsWith('index.html')) reply.header('cache-control', 'no-store, must-revalidate')
       // Browsers run a module only under a name of JavaScript; this is its registered one.
       if (/\.m?js$/.test(path)) reply.header('content-type', 'text/javascript; charset=utf-8')

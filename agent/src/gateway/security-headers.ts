@@ -7,8 +7,13 @@
 const DATA_POLICY =
   "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:; media-src 'self'; frame-ancestors 'self'; sandbox"
 
-/** Of our own pages with scripts, and of an official frontend, whose extensions do as they like. */
-export const PAGE_POLICY =
+/** Of the coordinator page: all that it is comes from this agent, and styles are set by its scripts. */
+export const COORDINATOR_POLICY =
+  "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; " +
+  "object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+
+/** Of an official frontend, whose extensions do as they like. */
+export const FRONTEND_POLICY =
   "default-src 'self' data: blob:; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; " +
   "style-src 'self' 'unsafe-inline'; img-src * data: blob:; media-src * data: blob:; connect-src * data: blob:; " +
   "object-src 'none'; base-uri 'self'; frame-ancestors 'self'"

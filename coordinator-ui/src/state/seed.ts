@@ -4,7 +4,7 @@ import type { JsonValue } from '@comfymesh/protocol/json'
 export const MAX_SEED = 2n ** 64n - 1n
 
 /** Short enough to be read aloud, and far more than anybody will try. */
-const RANDOM_RANGE = 2 ** 48
+const RANDOM_RANGE = 2 ** 32
 
 export function randomSeed(): number {
   return Math.floor(Math.random() * RANDOM_RANGE)

@@ -4,6 +4,7 @@
  */
 import { MeshError } from '@comfymesh/protocol/errors'
 import { isFinished, type JobState } from '@comfymesh/protocol/job'
+import { summarisePrompt } from '@comfymesh/protocol/prompt-summary'
 import { z } from 'zod'
 import type { JobRunner } from '../../execution/job-runner.ts'
 import { type Answer, json, type Request, type Route } from '../route.ts'
@@ -22,6 +23,7 @@ const listParameters = {
     .transform((text) => text.split(','))
     .pipe(z.array(z.enum(jobStatuses)))
     .optional(),
+  search: z.string().default(''),
   limit: z.coerce.number().int().min(1).max(1000).default(100),
   offset: z.coerce.number().int().min(0).default(0),
 }
@@ -50,6 +52,11 @@ export function jobRoutes({ runner }: { readonly runner: Jobs }): Route[] {
         summary: 'All jobs, the newest first',
         parameters: {
           status: { description: 'Only these, separated by commas', schema: z.string().optional() },
+          search: {
+            description:
+              'Only those with all of these words in the text or the model of the prompt',
+            schema: listParameters.search,
+          },
           limit: { description: 'How many at most', schema: listParameters.limit },
           offset: { description: 'How many are passed over', schema: listParameters.offset },
         },
@@ -129,14 +136,27 @@ async function cancel(runner: Jobs, id: string, status: JobState['status']): Pro
 }
 
 async function listJobs(runner: Jobs, request: Request): Promise<Answer> {
-  const { status, limit, offset } = parsedQuery(listParameters, request)
-  const isAsked = (job: JobState) => status === undefined || status.includes(job.status)
+  const { status, search, limit, offset } = parsedQuery(listParameters, request)
+  const isFound = searchFor(search)
+  const isAsked = (job: JobState) =>
+    (status === undefined || status.includes(job.status)) && isFound(job)
   const active = [...runner.running(), ...runner.pending()].filter(isAsked).sort(newestFirst)
   const wanted = offset + limit + 1
   const finished = await newestFinished(runner, isAsked, wanted - active.length)
   const found = [...active, ...finished].slice(offset, wanted)
   const jobs = found.slice(0, limit).map(summaryOf)
   return json({ jobs, offset, limit, hasMore: found.length > limit })
+}
+
+/** Whether a job was made with all of these words, in any case and order. */
+function searchFor(search: string): (job: JobState) => boolean {
+  const words = search.toLowerCase().split(/\s+/).filter(Boolean)
+  if (words.length === 0) return () => true
+  return ({ request }) => {
+    const { text, model = '' } = summarisePrompt(request.prompt)
+    const made = `${text} ${model}`.toLowerCase()
+    return words.every((word) => made.includes(word))
+  }
 }
 
 const newestFirst = (one: JobState, other: JobState): number =>

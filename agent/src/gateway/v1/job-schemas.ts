@@ -1,6 +1,7 @@
 /** What /v1 tells of jobs, as the OpenAPI document describes it. */
 import type { JobState } from '@comfymesh/protocol/job'
 import { planSchema } from '@comfymesh/protocol/plan'
+import { promptSummarySchema, summarisePrompt } from '@comfymesh/protocol/prompt-summary'
 import { z } from 'zod'
 
 export const jobStatuses = ['queued', 'running', 'completed', 'failed', 'interrupted'] as const
@@ -26,6 +27,12 @@ export function linksOf(id: string): z.infer<typeof linksSchema> {
   return { self, output: `${self}/output`, events: `${self}/events`, cancel: `${self}/cancel` }
 }
 
+const fileSchema = z.object({
+  filename: z.string(),
+  subfolder: z.string(),
+  type: z.enum(['input', 'output', 'temp']),
+})
+
 export const jobSummarySchema = z.object({
   id: z.string(),
   status,
@@ -33,7 +40,8 @@ export const jobSummarySchema = z.object({
   createdAtMs: milliseconds,
   startedAtMs: milliseconds.optional(),
   finishedAtMs: milliseconds.optional(),
-  outputCount: z.number().describe('How many files it made'),
+  prompt: promptSummarySchema,
+  files: z.array(fileSchema).describe('What it made: the names that GET /view takes'),
   error: jobError.optional(),
   links: linksSchema,
 })
@@ -75,17 +83,12 @@ export function summaryOf(state: JobState): z.infer<typeof jobSummarySchema> {
     createdAtMs: request.createdAtMs,
     ...(startedAtMs !== undefined && { startedAtMs }),
     ...(finishedAtMs !== undefined && { finishedAtMs }),
-    outputCount: filesOf(state).length,
+    prompt: summarisePrompt(request.prompt),
+    files: filesOf(state),
     ...(error !== undefined && { error }),
     links: linksOf(request.id),
   }
 }
-
-const fileSchema = z.object({
-  filename: z.string(),
-  subfolder: z.string(),
-  type: z.enum(['input', 'output', 'temp']),
-})
 
 /** A file that a node says it made. */
 export interface JobFile extends z.infer<typeof fileSchema> {
