@@ -36,7 +36,20 @@ export default defineConfig({
     // A test client of the agent brings an older React along; the page has one.
     dedupe: ['react', 'react-dom'],
   },
-  build: { outDir: 'dist', emptyOutDir: true, target: 'es2022', chunkSizeWarningLimit: 900 },
+  build: {
+    outDir: 'dist',
+    emptyOutDir: true,
+    target: 'es2022',
+    chunkSizeWarningLimit: 900,
+    rolldownOptions: {
+      // In one file, so that the schema library is set before the first schema is made.
+      output: {
+        codeSplitting: {
+          groups: [{ name: 'schemas', test: /node_modules[\\/]zod|plain-schemas/ }],
+        },
+      },
+    },
+  },
   server: {
     proxy: { '/api': agent, '/v1': agent, '/health': agent, '/ws': { target: agent, ws: true } },
   },

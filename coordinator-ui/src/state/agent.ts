@@ -5,10 +5,11 @@
 import { foldJob, isFinished, type JobEvent, type JobState } from '@comfymesh/protocol/job'
 import { parseJson } from '@comfymesh/protocol/json'
 import { at } from '../api/http.ts'
-import { readJob } from '../api/jobs.ts'
+import { listFinished, readJob } from '../api/jobs.ts'
 import { type Connection, openSocket } from '../api/socket.ts'
 import { createStore } from './store.ts'
 
+/** By id, in the order in which they were submitted. */
 export type Jobs = ReadonlyMap<string, JobState>
 
 /** Where the picture of a job in work stands. */
@@ -22,6 +23,8 @@ export interface LivePreview {
 const MAX_ENDED_JOBS = 100
 /** Those that are next; the others are read when their turn comes. */
 const MAX_CAUGHT_UP = 100
+/** As many as stand below the picture. */
+const MAX_LATEST = 12
 
 const socket = openSocket()
 export const clientId = socket.clientId
@@ -48,6 +51,7 @@ export function followJobs(): void {
   source.addEventListener('jobs', ({ data }) => {
     const told = parseJson(data) as unknown as { readonly jobs: readonly { readonly id: string }[] }
     void catchUp(told.jobs.map(({ id }) => id))
+    void showLatest()
   })
   source.addEventListener('event', ({ data }) => hear(parseJson(data) as unknown as JobEvent))
 }
@@ -63,6 +67,14 @@ function hear(event: JobEvent): void {
   const after = foldJob(before, event)
   keep(after)
   if (isFinished(after)) endings.set((count) => count + 1)
+}
+
+/** The latest pictures, so that a page that was just opened is not empty. */
+async function showLatest(): Promise<void> {
+  const page = await listFinished({ search: '', offset: 0, limit: MAX_LATEST }).catch(
+    () => undefined,
+  )
+  await catchUp((page?.jobs ?? []).map(({ id }) => id))
 }
 
 /** Reads the states of these jobs, and of those that the page believes unfinished. */
@@ -87,7 +99,11 @@ async function catchUp(ids: readonly string[]): Promise<void> {
 
 function keep(state: JobState): void {
   jobs.set((before) => {
-    const after = new Map(before).set(state.request.id, state)
+    const after = new Map(
+      [...before.values(), state]
+        .sort((a, b) => a.request.createdAtMs - b.request.createdAtMs)
+        .map((job) => [job.request.id, job.request.id === state.request.id ? state : job]),
+    )
     const ended = [...after.values()].filter(isFinished)
     for (const { request } of ended.slice(0, Math.max(0, ended.length - MAX_ENDED_JOBS))) {
       after.delete(request.id)

@@ -44,6 +44,7 @@ export function CreateView() {
   if (current === undefined) return <NoModel />
   return (
     <div className="create">
+      <h1 className="visually-hidden">Create</h1>
       <DraftForm draft={current} definitions={definitions} onSubmitted={setShownJob} />
       <Stage shownJob={shownJob} onShow={setShownJob} draft={current} definitions={definitions} />
       <DropTarget definitions={definitions} />

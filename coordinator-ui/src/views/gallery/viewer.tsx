@@ -1,5 +1,15 @@
 /** A picture large, with how it was made: arrows move, C compares with the one beside it. */
-import { ActionIcon, Alert, Button, CopyButton, Group, Modal, Stack, Text } from '@mantine/core'
+import {
+  ActionIcon,
+  Alert,
+  Button,
+  CloseButton,
+  CopyButton,
+  Group,
+  Modal,
+  Stack,
+  Text,
+} from '@mantine/core'
 import { useHotkeys } from '@mantine/hooks'
 import {
   IconArrowLeft,
@@ -40,47 +50,51 @@ export function Viewer({ tiles, index, onMove, onClose }: ViewerProps) {
     ['c', () => setComparing(!isComparing)],
   ])
   return (
-    <Modal
-      opened
-      fullScreen
-      onClose={onClose}
-      title={`${index + 1} of ${tiles.length}`}
-      closeButtonProps={{ 'aria-label': 'Close' }}
-    >
-      <div className="viewer" data-comparing={other !== undefined}>
-        <Picture tile={tile} />
-        {other && <Picture tile={other} />}
-      </div>
-      <Group justify="center" mt="md">
-        <ActionIcon
-          variant="default"
-          size="lg"
-          aria-label="The picture before"
-          disabled={index === 0}
-          onClick={() => move(-1)}
-        >
-          <IconArrowLeft size={18} />
-        </ActionIcon>
-        <Button
-          variant={isComparing ? 'filled' : 'default'}
-          leftSection={<IconColumns2 size={16} />}
-          aria-pressed={isComparing}
-          disabled={tiles.length < 2}
-          onClick={() => setComparing(!isComparing)}
-        >
-          Compare
-        </Button>
-        <ActionIcon
-          variant="default"
-          size="lg"
-          aria-label="The next picture"
-          disabled={index === tiles.length - 1}
-          onClick={() => move(1)}
-        >
-          <IconArrowRight size={18} />
-        </ActionIcon>
-      </Group>
-    </Modal>
+    <Modal.Root opened fullScreen onClose={onClose}>
+      <Modal.Content aria-label="Picture">
+        <Modal.Body p="md">
+          <Group justify="space-between" mb="md">
+            <Text c="dimmed">
+              {index + 1} of {tiles.length}
+            </Text>
+            <CloseButton aria-label="Close" onClick={onClose} />
+          </Group>
+          <div className="viewer" data-comparing={other !== undefined}>
+            <Picture tile={tile} />
+            {other && <Picture tile={other} />}
+          </div>
+          <Group justify="center" mt="md">
+            <ActionIcon
+              variant="default"
+              size="lg"
+              aria-label="The picture before"
+              disabled={index === 0}
+              onClick={() => move(-1)}
+            >
+              <IconArrowLeft size={18} />
+            </ActionIcon>
+            <Button
+              variant={isComparing ? 'filled' : 'default'}
+              leftSection={<IconColumns2 size={16} />}
+              aria-pressed={isComparing}
+              disabled={tiles.length < 2}
+              onClick={() => setComparing(!isComparing)}
+            >
+              Compare
+            </Button>
+            <ActionIcon
+              variant="default"
+              size="lg"
+              aria-label="The next picture"
+              disabled={index === tiles.length - 1}
+              onClick={() => move(1)}
+            >
+              <IconArrowRight size={18} />
+            </ActionIcon>
+          </Group>
+        </Modal.Body>
+      </Modal.Content>
+    </Modal.Root>
   )
 }
 
