@@ -201,6 +201,7 @@ async function startParts(
     {
       runner: jobs,
       queueTimes,
+      executor,
       planPreview: createPlanPreview({ ...planning, queueTimes }),
       folders: new ModelFolders(folders),
       userFiles,

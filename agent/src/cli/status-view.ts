@@ -18,6 +18,8 @@ export interface AgentStatus {
     readonly sizeBytes: number
     readonly family?: string
     readonly problem?: string
+    /** Whether it is in memory. */
+    readonly resident?: boolean
   }[]
   /** What computed the last picture: 'cpu', 'cuda', ...; absent before the first. */
   readonly provider?: string
@@ -103,9 +105,9 @@ const MOST_NAMED = 3
 function modelsText(checkpoints: AgentStatus['checkpoints']): string {
   const usable = checkpoints.filter(({ problem }) => problem === undefined)
   const unusable = checkpoints.length - usable.length
-  const named = usable
-    .slice(0, MOST_NAMED)
-    .map(({ name, sizeBytes }) => `${name} (${byteSize(sizeBytes)})`)
+  const named = usable.slice(0, MOST_NAMED).map(({ name, sizeBytes, resident }) => {
+    return `${name} (${byteSize(sizeBytes)}${resident ? ', in memory' : ''})`
+  })
   const more = usable.length > MOST_NAMED ? [`${usable.length - MOST_NAMED} more`] : []
   const count = usable.length === 1 ? '1 checkpoint' : `${usable.length} checkpoints`
   const others = unusable === 0 ? '' : `; ${unusable} cannot be used, see \`comfymesh doctor\``

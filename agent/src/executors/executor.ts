@@ -104,6 +104,8 @@ export interface Executor {
    * `inputs` holds constants only; undefined when there is nothing to add.
    */
   fingerprint(classType: string, inputs: JsonObject): Promise<string | undefined>
+  /** The model files that are in memory, as absolute paths; absent where that is not known. */
+  openModelFiles?(): readonly string[]
   /** ComfyUI's VALIDATE_INPUTS: the inputs of a class that its own code judges, if any. */
   validation(classType: string): InputValidation | undefined
   estimate(stage: Stage): Promise<StageEstimate>

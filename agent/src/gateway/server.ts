@@ -28,7 +28,7 @@ import { countEverything } from './metrics.ts'
 import { type AgentIdentity, ownRoutes } from './own-routes.ts'
 import { limitMessages, MAX_SOCKET_MESSAGE_BYTES, MAX_SOCKETS } from './socket-limits.ts'
 import { createEventMemory } from './v1/event-memory.ts'
-import { v1Routes } from './v1/routes.ts'
+import { type V1Modules, v1Routes } from './v1/routes.ts'
 
 export interface GatewayOptions {
   readonly host: string
@@ -48,6 +48,7 @@ export interface GatewayOptions {
 export interface GatewayModules {
   readonly runner: JobRunner
   readonly queueTimes: QueueTimes
+  readonly executor: V1Modules['executor']
   readonly planPreview: PlanPreview
   readonly folders: ModelFolders
   readonly userFiles: UserFiles

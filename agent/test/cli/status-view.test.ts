@@ -17,7 +17,7 @@ const status: AgentStatus = {
     },
   ],
   checkpoints: [
-    { name: 'a.safetensors', sizeBytes: 2 * 2 ** 30, family: 'sd1' },
+    { name: 'a.safetensors', sizeBytes: 2 * 2 ** 30, family: 'sd1', resident: true },
     { name: 'b.safetensors', sizeBytes: 2 ** 20, problem: 'It is a Flux model.' },
   ],
   provider: 'cuda',
@@ -37,7 +37,7 @@ t.test('everything at a glance', async (t) => {
     '  Address   http://127.0.0.1:8288',
     '  Queue     10 queued, 1 running, about 3 min 50 s',
     '  Running   KSampler ━━━━━━━━━━━━──────────── 10/20, 1 of 7 nodes done',
-    '  Models    1 checkpoint: a.safetensors (2 GB); 1 cannot be used, see `comfymesh doctor`',
+    '  Models    1 checkpoint: a.safetensors (2 GB, in memory); 1 cannot be used, see `comfymesh doctor`',
     '  Computes  on cuda (last job)',
     '  Mesh      2 machines, 1 away: studio-pc, attic',
     '  Disk      8.4 GB free at /data',

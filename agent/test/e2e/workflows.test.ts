@@ -111,7 +111,7 @@ t.test('run, status, and the same again from the picture', async (t) => {
     queue: { paused: false },
     running: [],
     provider: 'cpu',
-    checkpoints: [{ name: CHECKPOINT, family: 'sd1' }],
+    checkpoints: [{ name: CHECKPOINT, family: 'sd1', resident: true }],
   })
   const metrics = await ask(agent, 'GET', '/metrics')
   t.match(metrics.text, /^comfymesh_jobs_total\{status="completed"\} 2$/m)

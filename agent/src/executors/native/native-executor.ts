@@ -94,6 +94,7 @@ export function createNativeExecutor(
     run: (stage, runOptions) => runner.run(stage, runOptions),
     free: (what) => runner.free(what),
     testProviders: () => runner.testProviders(),
+    openModelFiles: () => runner.openFiles,
     get runnerPid() {
       return runner.pid
     },

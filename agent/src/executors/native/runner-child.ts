@@ -27,6 +27,8 @@ export interface RunnerChild {
   /** What became of the providers so far, in the order tested. */
   readonly providers: readonly ProviderReport[]
   readonly pid: number | undefined
+  /** The model files that it has open, as it said last. */
+  readonly openFiles: readonly string[]
   send(command: Message<Commands>): void
   /** Who hears about the run in progress; one at a time. */
   listen(handlers: RunHandlers | undefined): void
@@ -62,6 +64,7 @@ export function startRunnerChild({
   const { lines: lastLines, ended: allRead } = keepLastLines(child.stderr!, log)
   const providers: ProviderReport[] = []
   let testing: ProviderName | undefined
+  let openFiles: readonly string[] = []
   let runHandlers: RunHandlers | undefined
   let reportReleased = (): void => {}
 
@@ -98,6 +101,9 @@ export function startRunnerChild({
     finished: (message) => runHandlers?.finished(message),
     failed: (message) => runHandlers?.failed(message),
     released: () => reportReleased(),
+    open: ({ files }) => {
+      openFiles = files
+    },
     warning: ({ message }) => warn(message),
   }
   child.on('message', (message) => dispatch(handlers, message as Message<Reports>))
@@ -112,6 +118,9 @@ export function startRunnerChild({
     exited,
     providers,
     pid: child.pid,
+    get openFiles() {
+      return openFiles
+    },
     send,
     listen: (handlers) => {
       runHandlers = handlers

@@ -40,6 +40,8 @@ export interface Reports {
   finished: { readonly run: number; readonly result: StageResult }
   failed: { readonly run: number; readonly error: ErrorReport }
   released: Record<never, never>
+  /** The model files that are open, as absolute paths; after each run. */
+  open: { readonly files: readonly string[] }
   /** Something that the user should hear of, though the run goes on. */
   warning: { readonly message: string }
 }

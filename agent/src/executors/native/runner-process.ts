@@ -39,6 +39,8 @@ export interface RunnerProcess {
   free(what: { readonly outputs: boolean }): Promise<void>
   /** The child's process id while there is one. */
   readonly pid: number | undefined
+  /** The model files that the child has open, as absolute paths. */
+  readonly openFiles: readonly string[]
   /** Ends the child now; running and waiting stages fail with `interrupted`. */
   stop(): Promise<void>
 }
@@ -138,6 +140,9 @@ export function createRunnerProcess(options: RunnerProcessOptions): RunnerProces
     },
     get pid() {
       return child?.pid
+    },
+    get openFiles() {
+      return child?.openFiles ?? []
     },
     stop: async () => {
       clearTimeout(idleTimer)

@@ -24,6 +24,8 @@ export function serveStages(rows: ReadonlyMap<string, NodeRow>): void {
   let configured: Configured | undefined
   let running: { readonly run: number; readonly controller: AbortController } | undefined
 
+  const sendOpenFiles = () => send({ type: 'open', files: configured?.models.files ?? [] })
+
   const handlers: Handlers<Commands> = {
     configure: async ({ configuration }) => {
       configured = await configure(rows, configuration)
@@ -41,12 +43,14 @@ export function serveStages(rows: ReadonlyMap<string, NodeRow>): void {
           }),
         ),
       )
+      sendOpenFiles()
     },
     cancel: ({ run }) => {
       if (running?.run === run) running.controller.abort()
     },
     release: async () => {
       await configured?.models.release()
+      sendOpenFiles()
       send({ type: 'released' })
     },
   }

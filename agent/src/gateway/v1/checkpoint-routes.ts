@@ -1,5 +1,6 @@
 /** The checkpoints of this machine, under /v1. */
 import { z } from 'zod'
+import type { Executor } from '../../executors/executor.ts'
 import type { CheckpointList } from '../../models/checkpoint-list.ts'
 import { json, type Route } from '../route.ts'
 
@@ -8,15 +9,17 @@ const checkpointSchema = z.object({
   sizeBytes: z.number(),
   family: z.string().optional().describe('Absent where nothing here can run it'),
   prediction: z.enum(['epsilon', 'v']).optional(),
+  resident: z.boolean().optional().describe('In memory; absent where that is not known'),
   parts: z.array(z.enum(['unet', 'textEncoder', 'vae'])),
   problem: z.string().optional().describe('Why it cannot be used, and what to do'),
 })
 
 export interface CheckpointModules {
   readonly checkpoints: CheckpointList
+  readonly executor: Pick<Executor, 'openModelFiles'>
 }
 
-export function checkpointRoutes({ checkpoints }: CheckpointModules): Route[] {
+export function checkpointRoutes({ checkpoints, executor }: CheckpointModules): Route[] {
   return [
     {
       method: 'GET',
@@ -32,7 +35,12 @@ export function checkpointRoutes({ checkpoints }: CheckpointModules): Route[] {
       },
       handle: async () => {
         const listed = await checkpoints.read()
-        return json({ checkpoints: listed.map(({ path: _, ...told }) => told) })
+        const open = executor.openModelFiles?.()
+        const told = listed.map(({ path, ...checkpoint }) => ({
+          ...checkpoint,
+          ...(open && { resident: open.includes(path) }),
+        }))
+        return json({ checkpoints: told })
       },
     },
   ]

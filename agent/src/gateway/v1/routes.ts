@@ -10,7 +10,7 @@ import { createCheckpointList } from '../../models/checkpoint-list.ts'
 import type { ModelFolders } from '../../models/folders.ts'
 import { json, type Route } from '../route.ts'
 import { withErrors } from './answers.ts'
-import { checkpointRoutes } from './checkpoint-routes.ts'
+import { type CheckpointModules, checkpointRoutes } from './checkpoint-routes.ts'
 import type { EventMemory } from './event-memory.ts'
 import { eventRoutes } from './event-routes.ts'
 import { jobRoutes } from './job-routes.ts'
@@ -25,6 +25,7 @@ export interface V1Modules extends QueueModules, MeshRoutesModules, PlanRoutesMo
   readonly runner: JobRunner
   readonly folders: ModelFolders
   readonly events: EventMemory
+  readonly executor: CheckpointModules['executor']
 }
 
 export interface V1Options {
@@ -42,7 +43,7 @@ export function v1Routes({ version, others }: V1Options, modules: V1Modules): Ro
     ...eventRoutes(modules),
     ...queueRoutes(modules),
     ...meshRoutes(modules),
-    ...checkpointRoutes({ checkpoints: createCheckpointList(modules) }),
+    ...checkpointRoutes({ ...modules, checkpoints: createCheckpointList(modules) }),
     {
       method: 'GET',
       path: '/v1/openapi.json',

@@ -27,6 +27,8 @@ const MAX_SESSIONS = 16
 export interface OwnedModelSessions extends ModelSessions {
   /** Closes all that are open; what is needed again is opened again. Not during a use. */
   release(): Promise<void>
+  /** The model files of those that are open, as absolute paths. */
+  readonly files: readonly string[]
 }
 
 /**
@@ -62,6 +64,9 @@ export function createModelSessions(
     denoiser: async (handle) => openDenoiser(modules(), limits, handle),
     autoencoder: async (handle) => openAutoencoder(modules(), handle),
     release: () => common.sessions.clear(),
+    get files() {
+      return common.sessions.sources
+    },
     get provider() {
       return provider?.name
     },

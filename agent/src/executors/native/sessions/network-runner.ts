@@ -82,6 +82,7 @@ export async function openNetwork(
       const entry = {
         key: [graphKey, ...key].join('\n'),
         peakBytes,
+        source: path,
         open: () => openSession(build(buildOptions), provider.name, settings, clock),
       }
       return retryAlone(sessions, () =>

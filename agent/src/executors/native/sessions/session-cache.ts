@@ -12,6 +12,8 @@ export interface CacheEntry<T> {
   readonly key: string
   /** What it is expected to need while it works, in bytes. */
   readonly peakBytes: number
+  /** What it was made of, for people to know. */
+  readonly source?: string
   open(): Promise<T>
 }
 
@@ -25,6 +27,8 @@ export interface SessionCache<T extends Releasable> {
   clear(exceptKey?: string): Promise<void>
   /** The least used first. */
   readonly keys: readonly string[]
+  /** What the kept ones were made of, each named once. */
+  readonly sources: readonly string[]
 }
 
 export interface SessionCacheOptions {
@@ -37,6 +41,7 @@ export interface SessionCacheOptions {
 
 interface Kept<T> {
   readonly value: T
+  readonly source: string | undefined
   /** What it holds between two uses; its peak until that was measured. */
   heldBytes: number
   measured: boolean
@@ -68,9 +73,9 @@ export function createSessionCache<T extends Releasable>(
     }
   }
 
-  async function find({ key, peakBytes, open }: CacheEntry<T>): Promise<Kept<T>> {
+  async function find({ key, peakBytes, source, open }: CacheEntry<T>): Promise<Kept<T>> {
     const found = kept.get(key)
-    const entry = found ?? { value: await open(), heldBytes: peakBytes, measured: false }
+    const entry = found ?? { value: await open(), source, heldBytes: peakBytes, measured: false }
     kept.delete(key)
     kept.set(key, entry)
     return entry
@@ -96,6 +101,10 @@ export function createSessionCache<T extends Releasable>(
     },
     get keys() {
       return [...kept.keys()]
+    },
+    get sources() {
+      const sources = [...kept.values()].map(({ source }) => source)
+      return [...new Set(sources.filter((source) => source !== undefined))]
     },
   }
 }

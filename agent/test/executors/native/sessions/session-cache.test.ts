@@ -102,3 +102,28 @@ t.test('a session that failed to open is not kept', async (t) => {
   )
   t.same(cache.keys, [])
 })
+
+t.test('what is open is known by what it was made of', async (t) => {
+  const cache = createSessionCache({
+    budgetBytes: 10,
+    maxEntries: 9,
+    measureBytes: () => undefined,
+  })
+  const use = (key: string, source: string | undefined, peakBytes = 1) =>
+    cache.use(
+      {
+        key,
+        peakBytes,
+        ...(source !== undefined && { source }),
+        open: async () => ({ release: async () => {} }),
+      },
+      async () => {},
+    )
+  await use('a', '/models/one')
+  await use('b', '/models/one')
+  await use('c', '/models/two')
+  await use('d', undefined)
+  t.strictSame(cache.sources, ['/models/one', '/models/two'])
+  await use('e', '/models/three', 10)
+  t.strictSame(cache.sources, ['/models/three'], 'what made room is open no more')
+})
