@@ -18,6 +18,7 @@ const systemErrors: { readonly [code: string]: readonly [status: number, words: 
   EMFILE: [503, 'The agent has too many files open. Try again in a moment.'],
   ENAMETOOLONG: [400, 'This name is too long for the disk of the agent.'],
   ENOTDIR: [400, 'A part of this path is a file, not a folder.'],
+  EEXIST: [400, 'There is a file where a folder is needed.'],
   EISDIR: [400, 'There is a folder of this name.'],
   EINVAL: [400, 'The disk of the agent knows no such name.'],
 }

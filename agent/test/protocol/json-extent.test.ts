@@ -29,4 +29,10 @@ t.test('what stands in a string counts for nothing', async (t) => {
   t.equal(excess(`["\\"[[[[[[","\\\\",1]`), undefined, 'escaped quotes')
   t.equal(excess(`["\\\\",[[[[]]]]]`), 'depth', 'an escaped backslash ends nothing')
   t.equal(excess('["[[[[[['), undefined, 'nor in one without an end')
+  const long = 'x'.repeat(200)
+  for (const backslashes of [0, 1, 2, 3, 63, 64, 65, 1000, 1_000_001]) {
+    const isEscaped = backslashes % 2 === 1
+    const text = `["${long}${'\\'.repeat(backslashes)}"[[[[`
+    t.equal(excess(text), isEscaped ? undefined : 'depth', `${backslashes} backslashes`)
+  }
 })

@@ -4,12 +4,12 @@ import { basename, dirname, extname, join } from 'node:path'
 import { MeshError } from '@comfymesh/protocol/errors'
 import { containedPath } from '../../models/folders.ts'
 import { openSafetensors } from '../../models/safetensors.ts'
+import { withPictures } from './pictures.ts'
 
-const PICTURE = /^(\.preview)?\.(png|jpe?g|webp|gif|avif|bmp|tiff?)$/i
+const PICTURE = /^(\.preview)?\.(png|jpe?g|webp|gif|avif|tiff?)$/i
 
 /** Cards of models weigh kilobytes; what is larger is not read. */
 const MAX_PREVIEW_BYTES = 32 * 1024 * 1024
-const MAX_PREVIEW_PIXELS = 64 * 1024 * 1024
 
 /**
  * As WebP; undefined where there is none, or where it is no picture.
@@ -20,13 +20,10 @@ export async function modelPreview(folder: string, name: string): Promise<Buffer
   if (path === undefined) return undefined
   const bytes = (await pictureBeside(path)) ?? (await coverInside(path))
   if (bytes === undefined) return undefined
-  // Loaded when first needed, because it is large.
-  const { default: sharp } = await import('sharp')
-  const picture = sharp(bytes, { limitInputPixels: MAX_PREVIEW_PIXELS })
-  return picture
-    .webp()
-    .toBuffer()
-    .catch(() => undefined)
+  return withPictures((open) => open(bytes).webp().toBuffer()).catch((error: unknown) => {
+    if (error instanceof MeshError && error.code === 'malformed_file') return undefined
+    throw error
+  })
 }
 
 /** `model.png` before `model.preview.png`. */

@@ -7,7 +7,7 @@ import { pictureFormat } from '../../executors/native/image/format.ts'
 import { loadSharp, type Sharp } from '../../executors/native/image/sharp.ts'
 
 /** 8192 x 8192; more than models make, and 256 MB while it is taken apart. */
-export const MAX_PIXELS = 2 ** 26
+const MAX_PIXELS = 2 ** 26
 
 const MAX_SECONDS = 30
 
