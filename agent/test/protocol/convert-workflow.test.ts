@@ -228,3 +228,37 @@ t.test('long chains and deep texts take no stack', async (t) => {
   const texts = workflow([node(1, 'CLIPTextEncode', { widgets_values: [text] })])
   t.equal(convert(texts, { random: () => 0.9 }).prompt['1']!.inputs.text, 'b')
 })
+
+t.test('a file that claims much takes no time to speak of', async (t) => {
+  const count = 60_000
+  const many = <T>(make: (index: number) => T): T[] =>
+    Array.from({ length: count }, (_, i) => make(i))
+  const sockets = many(() => ({ name: 'image', type: 'IMAGE', link: 1 }))
+  const links = many((i) => [i + 1, 1, 0, 2, 0, '*'])
+  const id = 'bbbbbbbb-0000-4000-8000-00000000000b'
+  const inner = {
+    id,
+    inputs: sockets,
+    outputs: sockets,
+    nodes: [node(5, 'ImageInvert', { inputs: sockets })],
+    links: many((i) => ({
+      id: i + 1,
+      origin_id: -10,
+      origin_slot: i,
+      target_id: 5,
+      target_slot: 0,
+    })),
+  }
+  const text = '%KSampler.seed%'.repeat(count)
+  const nodes = [
+    node(1, 'PrimitiveNode', { widgets_values: [5], outputs: sockets }),
+    node(2, 'KSampler', { inputs: sockets }),
+    node(3, id, { inputs: sockets, widgets_values: many((i) => i) }),
+    node(4, 'SaveImage', { widgets_values: [text] }),
+    ...Array.from({ length: 15_000 }, (_, i) =>
+      node(i + 10, 'PrimitiveNode', { widgets_values: [i] }),
+    ),
+  ]
+  const { prompt } = convert(workflow(nodes, links, { definitions: { subgraphs: [inner] } }))
+  t.equal(prompt['4']!.inputs.filename_prefix, '0'.repeat(count))
+})

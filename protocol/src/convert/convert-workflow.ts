@@ -166,12 +166,13 @@ const unlikeLink = (value: JsonValue): JsonValue =>
 const NAME_PROPERTY = 'Node name for S&R'
 
 function textReplacer(nodes: readonly NodeInstance[], now: Date): (text: string) => string {
-  const called = (name: string) => {
-    const named = nodes.find((one) => nameInTexts(one) === name)
-    return named ?? nodes.find((one) => one.kind === 'executed' && one.title === name)
-  }
+  // The first of a name counts, so they are put in from the last on.
+  const called = new Map<JsonValue, NodeInstance>()
+  const put = (name: JsonValue | undefined, node: NodeInstance) => name && called.set(name, node)
+  for (const one of nodes.toReversed()) if (one.kind === 'executed') put(one.title, one)
+  for (const one of nodes.toReversed()) put(nameInTexts(one), one)
   const widgetValue = (nodeName: string, widgetName: string) => {
-    const widget = called(nodeName)?.layout.widgets.find(({ name }) => name === widgetName)
+    const widget = called.get(nodeName)?.layout.widgets.find(({ name }) => name === widgetName)
     return widget && String(widget.value ?? '')
   }
   return (text) => replaceInText(text, { now, widgetValue })

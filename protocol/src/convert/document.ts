@@ -42,6 +42,8 @@ export interface WorkflowGraph {
   readonly name: string
   readonly nodes: ReadonlyMap<WorkflowNodeId, WorkflowNode>
   readonly links: ReadonlyMap<LinkId, WorkflowLink>
+  /** The links that begin at each node. */
+  readonly linksFrom: ReadonlyMap<WorkflowNodeId, readonly WorkflowLink[]>
 }
 
 /** A graph with sockets of its own: links come from `inputNodeId` and go to `outputNodeId`. */
@@ -50,6 +52,8 @@ export interface Subgraph extends WorkflowGraph {
   readonly outputNodeId: WorkflowNodeId
   readonly inputs: readonly { readonly name: string; readonly type: string }[]
   readonly outputTypes: readonly string[]
+  /** The links that begin at each input; by its slot. */
+  readonly inputLinks: ReadonlyMap<number, readonly WorkflowLink[]>
   /** The link that ends at each output; by its slot. */
   readonly outputLinks: ReadonlyMap<number, WorkflowLink>
 }
@@ -111,19 +115,24 @@ const OUTPUT_NODE_ID = '-20'
 function readSubgraph(definition: JsonObject, warn: (message: string) => void): Subgraph {
   const name = textOf(definition.name) ?? String(definition.id)
   const sockets = (list: JsonValue | undefined) =>
-    listOf(list).map((socket) => {
-      const { name, type } = objectOf(socket)
-      return { name: textOf(name) ?? '', type: typeOf(type) }
-    })
+    listOf(list)
+      .slice(0, MOST_SOCKETS)
+      .map((socket) => {
+        const { name, type } = objectOf(socket)
+        return { name: textOf(name) ?? '', type: typeOf(type) }
+      })
   const graph = readGraph(definition, `subgraph "${name}"`, warn)
+  const inputNodeId = idOf(objectOf(definition.inputNode).id) ?? INPUT_NODE_ID
+  const inputLinks = grouped(graph.linksFrom.get(inputNodeId) ?? [], (link) => link.originSlot)
   const outputNodeId = idOf(objectOf(definition.outputNode).id) ?? OUTPUT_NODE_ID
   const outputLinks = [...graph.links.values()].filter(({ targetId }) => targetId === outputNodeId)
   return {
     ...graph,
-    inputNodeId: idOf(objectOf(definition.inputNode).id) ?? INPUT_NODE_ID,
+    inputNodeId,
     outputNodeId,
     inputs: sockets(definition.inputs),
     outputTypes: sockets(definition.outputs).map(({ type }) => type),
+    inputLinks,
     outputLinks: new Map(outputLinks.reverse().map((link) => [link.targetSlot, link])),
   }
 }
@@ -145,8 +154,26 @@ function readGraph(
     if (link === undefined) warn(`${name}: a link that cannot be read was left out.`)
     else links.set(link.id, link)
   }
-  return { name, nodes, links }
+  const linksFrom = grouped([...links.values()], ({ originId }) => originId)
+  return { name, nodes, links, linksFrom }
 }
+
+function grouped<Key>(
+  links: readonly WorkflowLink[],
+  keyOf: (link: WorkflowLink) => Key,
+): Map<Key, WorkflowLink[]> {
+  const groups = new Map<Key, WorkflowLink[]>()
+  for (const link of links) {
+    const key = keyOf(link)
+    const group = groups.get(key)
+    if (group === undefined) groups.set(key, [link])
+    else group.push(link)
+  }
+  return groups
+}
+
+/** Sockets of one node; a stranger's file may claim millions, and each is looked for among all. */
+const MOST_SOCKETS = 2000
 
 function readNode(value: JsonValue, where: string): WorkflowNode {
   if (!isObject(value)) throw notAWorkflow(`${where} is no object`)
@@ -160,8 +187,10 @@ function readNode(value: JsonValue, where: string): WorkflowNode {
     type: value.type,
     mode: numberOf(value.mode) ?? 0,
     ...(title && { title }),
-    inputs: listOf(value.inputs).map(readSlot),
-    outputTypes: listOf(value.outputs).map((output) => typeOf(objectOf(output).type)),
+    inputs: listOf(value.inputs).slice(0, MOST_SOCKETS).map(readSlot),
+    outputTypes: listOf(value.outputs)
+      .slice(0, MOST_SOCKETS)
+      .map((output) => typeOf(objectOf(output).type)),
     widgetValues: isObject(values) ? values : listOf(values),
     properties: objectOf(value.properties),
   }

@@ -34,16 +34,14 @@ export function applyPrimitives(
 
 /** The widgets at the other ends of a node's links; a reroute passes none on. */
 function linkedWidgets({ graph, nodes }: GraphInstance, originId: string): Widget[] {
-  return [...graph.links.values()]
-    .filter((link) => link.originId === originId)
-    .flatMap((link) => {
-      const target = nodes.get(link.targetId)
-      const slot = target?.layout.inputs.findIndex(({ linkId }) => linkId === link.id) ?? -1
-      if (target === undefined || slot < 0) return []
-      if (target.kind === 'subgraph') return promotedWidgets(target, slot)
-      const { widget } = target.layout.inputs[slot]!
-      return widget === undefined ? [] : [widget]
-    })
+  return (graph.linksFrom.get(originId) ?? []).flatMap((link) => {
+    const target = nodes.get(link.targetId)
+    const slot = target?.layout.inputs.findIndex(({ linkId }) => linkId === link.id) ?? -1
+    if (target === undefined || slot < 0) return []
+    if (target.kind === 'subgraph') return promotedWidgets(target, slot)
+    const { widget } = target.layout.inputs[slot]!
+    return widget === undefined ? [] : [widget]
+  })
 }
 
 interface NumberRange {

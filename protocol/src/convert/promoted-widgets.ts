@@ -37,14 +37,12 @@ interface InsideInput {
 
 /** The inputs of inner nodes that are linked to a socket of the instance. */
 function insideInputs({ inner, subgraph }: SubgraphNode, slot: number): InsideInput[] {
-  return [...subgraph.links.values()]
-    .filter((link) => link.originId === subgraph.inputNodeId && link.originSlot === slot)
-    .flatMap((link) => {
-      const node = inner.nodes.get(link.targetId)
-      const index = node?.layout.inputs.findIndex(({ linkId }) => linkId === link.id) ?? -1
-      const input = node?.layout.inputs[index]
-      return node === undefined || input === undefined ? [] : [{ node, input, index }]
-    })
+  return (subgraph.inputLinks.get(slot) ?? []).flatMap((link) => {
+    const node = inner.nodes.get(link.targetId)
+    const index = node?.layout.inputs.findIndex(({ linkId }) => linkId === link.id) ?? -1
+    const input = node?.layout.inputs[index]
+    return node === undefined || input === undefined ? [] : [{ node, input, index }]
+  })
 }
 
 /** What instances say about their sockets, by instance and slot. */
