@@ -49,7 +49,7 @@ export interface Network {
   address(host: number): string
 }
 
-const TOKEN = 'token-of-the-namespaces'
+export const TOKEN = 'token-of-the-namespaces'
 
 /** Why there can be no namespaces here; undefined where there can. */
 export function lacking(): string | undefined {

@@ -41,6 +41,11 @@ export async function post<T>(path: string, body: unknown = {}): Promise<T> {
 }
 
 /** @throws Refused, Unreachable */
+export async function remove<T>(path: string): Promise<T> {
+  return (await request(path, { method: 'DELETE' })) as T
+}
+
+/** @throws Refused, Unreachable */
 export async function upload<T>(path: string, form: FormData): Promise<T> {
   return (await request(path, { method: 'POST', body: form })) as T
 }

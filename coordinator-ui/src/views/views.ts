@@ -12,4 +12,5 @@ export const views: readonly View[] = [
   { path: '/', title: 'Create', view: CreateView },
   { path: '/queue', title: 'Queue', view: lazy(() => import('./queue/queue-view.tsx')) },
   { path: '/gallery', title: 'Gallery', view: lazy(() => import('./gallery/gallery-view.tsx')) },
+  { path: '/mesh', title: 'Mesh', view: lazy(() => import('./mesh/mesh-view.tsx')) },
 ]

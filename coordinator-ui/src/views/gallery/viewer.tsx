@@ -1,21 +1,10 @@
 /** A picture large, with how it was made: arrows move, C compares with the one beside it. */
-import {
-  ActionIcon,
-  Alert,
-  Button,
-  CloseButton,
-  CopyButton,
-  Group,
-  Modal,
-  Stack,
-  Text,
-} from '@mantine/core'
+import { ActionIcon, Alert, Button, Group, Stack, Text } from '@mantine/core'
 import { useHotkeys } from '@mantine/hooks'
 import {
   IconArrowLeft,
   IconArrowRight,
   IconColumns2,
-  IconCopy,
   IconDownload,
   IconWand,
 } from '@tabler/icons-react'
@@ -25,6 +14,8 @@ import { useLocation } from 'wouter'
 import { fileUrl } from '../../api/comfyui.ts'
 import { isObject } from '../../api/http.ts'
 import { readJob } from '../../api/jobs.ts'
+import { Copy } from '../../components/copy.tsx'
+import { Dialog } from '../../components/dialog.tsx'
 import { draft } from '../../state/draft.ts'
 import { ago } from '../../state/duration.ts'
 import { settingsOf, tookText } from '../../state/settings-line.ts'
@@ -50,51 +41,41 @@ export function Viewer({ tiles, index, onMove, onClose }: ViewerProps) {
     ['c', () => setComparing(!isComparing)],
   ])
   return (
-    <Modal.Root opened fullScreen onClose={onClose}>
-      <Modal.Content aria-label="Picture">
-        <Modal.Body p="md">
-          <Group justify="space-between" mb="md">
-            <Text c="dimmed">
-              {index + 1} of {tiles.length}
-            </Text>
-            <CloseButton aria-label="Close" onClick={onClose} />
-          </Group>
-          <div className="viewer" data-comparing={other !== undefined}>
-            <Picture tile={tile} />
-            {other && <Picture tile={other} />}
-          </div>
-          <Group justify="center" mt="md">
-            <ActionIcon
-              variant="default"
-              size="lg"
-              aria-label="The picture before"
-              disabled={index === 0}
-              onClick={() => move(-1)}
-            >
-              <IconArrowLeft size={18} />
-            </ActionIcon>
-            <Button
-              variant={isComparing ? 'filled' : 'default'}
-              leftSection={<IconColumns2 size={16} />}
-              aria-pressed={isComparing}
-              disabled={tiles.length < 2}
-              onClick={() => setComparing(!isComparing)}
-            >
-              Compare
-            </Button>
-            <ActionIcon
-              variant="default"
-              size="lg"
-              aria-label="The next picture"
-              disabled={index === tiles.length - 1}
-              onClick={() => move(1)}
-            >
-              <IconArrowRight size={18} />
-            </ActionIcon>
-          </Group>
-        </Modal.Body>
-      </Modal.Content>
-    </Modal.Root>
+    <Dialog isLarge title={`${index + 1} of ${tiles.length}`} onClose={onClose}>
+      <div className="viewer" data-comparing={other !== undefined}>
+        <Picture tile={tile} />
+        {other && <Picture tile={other} />}
+      </div>
+      <Group justify="center" mt="md">
+        <ActionIcon
+          variant="default"
+          size="lg"
+          aria-label="The picture before"
+          disabled={index === 0}
+          onClick={() => move(-1)}
+        >
+          <IconArrowLeft size={18} />
+        </ActionIcon>
+        <Button
+          variant={isComparing ? 'filled' : 'default'}
+          leftSection={<IconColumns2 size={16} />}
+          aria-pressed={isComparing}
+          disabled={tiles.length < 2}
+          onClick={() => setComparing(!isComparing)}
+        >
+          Compare
+        </Button>
+        <ActionIcon
+          variant="default"
+          size="lg"
+          aria-label="The next picture"
+          disabled={index === tiles.length - 1}
+          onClick={() => move(1)}
+        >
+          <IconArrowRight size={18} />
+        </ActionIcon>
+      </Group>
+    </Dialog>
   )
 }
 
@@ -158,18 +139,7 @@ function Actions({ tile: { job, file } }: { readonly tile: Tile }) {
           Download
         </Button>
         {job.prompt.seed !== undefined && (
-          <CopyButton value={job.prompt.seed}>
-            {({ copied, copy }) => (
-              <Button
-                size="xs"
-                variant="default"
-                leftSection={<IconCopy size={14} />}
-                onClick={copy}
-              >
-                {copied ? 'Copied' : 'Copy seed'}
-              </Button>
-            )}
-          </CopyButton>
+          <Copy text={job.prompt.seed} label="Copy seed" size="xs" />
         )}
       </Group>
       {use.error && (
