@@ -111,6 +111,8 @@ async function saveOne(saving: Saving, now: Date): Promise<FileReference> {
     await mkdir(folder, { recursive: true })
     const ignoreCase = process.platform === 'win32'
     let counter = nextCounter(await readdir(folder), target.basename, ignoreCase)
+    // It rises with every picture of a batch, also where a file's name does not show it.
+    if (target.basename.includes('%batch_num%')) counter += picture.batchIndex
     for (;;) {
       const filename = fileName(target, picture.batchIndex, counter, isPng ? 'png' : 'jpg')
       const file = { filename, subfolder: target.subfolder, type }

@@ -62,8 +62,8 @@ t.test('a name that hides its counter overwrites nothing', async (t) => {
   t.strictSame(readdirSync(output).sort(), [
     'b0_00001_.png',
     'b0_00002_.png',
-    'b1_00001_.png',
     'b1_00002_.png',
+    'b1_00003_.png',
   ])
 })
 

@@ -34,14 +34,19 @@ async function list(runner: JobRunner, query: URLSearchParams): Promise<Answer> 
   const filter = filterOf(query)
   if ('error' in filter) return json(filter, 400)
   const unfinished = [...runner.running(), ...runner.pending()]
+  const ended = wantsEnded(filter) ? await runner.history() : []
   // One that ends meanwhile is in both, and counts as ended.
-  const all = new Map(
-    [...unfinished, ...(await runner.history())].map((job) => [job.request.id, job]),
-  )
+  const all = new Map([...unfinished, ...ended].map((job) => [job.request.id, job]))
   const { jobs, total } = pageOf([...all.values()], filter)
   const { offset, limit = null } = filter
   const pagination = { offset, limit, total, has_more: offset + jobs.length < total }
   return json({ jobs: jobs.map(jobItem), pagination })
+}
+
+/** The history is long and on disk: who asks for what waits or runs does not wait for it. */
+function wantsEnded({ statuses }: JobFilter): boolean {
+  const unended: readonly string[] = ['pending', 'in_progress']
+  return statuses?.some((status) => !unended.includes(status)) ?? true
 }
 
 /** What is asked for, or what is wrong with it in ComfyUI's words. */
