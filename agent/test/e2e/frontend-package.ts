@@ -62,10 +62,3 @@ export function frontendPackage(version: string): { folder: string } | { missing
   rmSync(partial, { recursive: true, force: true })
   return { missing: `${PACKAGE} ${version} cannot be fetched (${problems.join('; ')})` }
 }
-
-/** A browser to drive: COMFYMESH_CHROMIUM, or where the platforms' packages put theirs. */
-export function chromium(): string | undefined {
-  const named = process.env.COMFYMESH_CHROMIUM
-  const places = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome']
-  return [...(named ? [named] : []), ...places].find((path) => existsSync(path))
-}

@@ -1,6 +1,5 @@
 /** The official frontend in a browser, driven as a person does: keys, clicks, what is on the screen. */
-import { type Browser, type Page, chromium as playwright } from 'playwright-core'
-import type { Test } from 'tap'
+import type { Browser, Page } from 'playwright-core'
 import type { TestPrompt } from './prompts.ts'
 
 /** What is used of the frontend's own objects; they are in the page. */
@@ -44,6 +43,8 @@ export interface FrontendPage {
   readonly errors: string[]
   /** Opens the page and waits for a graph. @returns the types of its nodes. */
   boot(): Promise<string[]>
+  /** Waits until the graph has nodes. */
+  untilGraph(): Promise<void>
   load(prompt: TestPrompt): Promise<void>
   set(type: string, widget: string, value: unknown): Promise<void>
   widget(type: string, widget: string): Promise<unknown>
@@ -61,13 +62,6 @@ export interface FrontendPage {
 /** On a machine that is busy with other things, too. */
 const WAIT_MS = 120_000
 
-export async function launch(t: Test, executablePath: string): Promise<Browser> {
-  // Containers, where tests run, seldom allow what the sandbox needs.
-  const browser = await playwright.launch({ executablePath, args: ['--no-sandbox'] })
-  t.teardown(() => browser.close())
-  return browser
-}
-
 export async function openFrontend(browser: Browser, url: string): Promise<FrontendPage> {
   const page = await browser.newPage({ viewport: { width: 1440, height: 900 } })
   page.setDefaultTimeout(WAIT_MS)
@@ -81,7 +75,9 @@ export async function openFrontend(browser: Browser, url: string): Promise<Front
     const { pathname, search } = new URL(response.url())
     refused.push(`${response.status()} ${response.request().method()} ${pathname}${search}`)
   })
-  const hasGraph = () => page.waitForFunction(() => window.app?.graph?._nodes?.length > 0)
+  const untilGraph = async () => {
+    await page.waitForFunction(() => window.app?.graph?._nodes?.length > 0)
+  }
 
   return {
     page,
@@ -89,9 +85,10 @@ export async function openFrontend(browser: Browser, url: string): Promise<Front
     errors,
     async boot() {
       await page.goto(`${url}/comfy/`)
-      await hasGraph()
+      await untilGraph()
       return page.evaluate(() => window.app.graph._nodes.map(({ type }) => type))
     },
+    untilGraph,
     async load(prompt) {
       const json = JSON.stringify(prompt)
       await page.evaluate((given) => window.app.loadApiJson(JSON.parse(given), 'given'), json)

@@ -2,41 +2,30 @@
  * Official ComfyUI frontends in a real browser: each starts, runs a graph, shows the picture, saves
  * and opens a workflow, interrupts and lists what was made. See frontend-package.ts for which.
  */
-import type { Browser } from 'playwright-core'
 import t, { type Test } from 'tap'
+import { testBrowser, withoutBrowser } from '../browser.ts'
 import { testBuiltAgent } from '../built-agent.ts'
-import { chromium, frontendPackage, versionsToTest } from './frontend-package.ts'
-import { type FrontendPage, isPictureShown, launch, openFrontend } from './frontend-page.ts'
+import { frontendPackage, versionsToTest } from './frontend-package.ts'
+import { type FrontendPage, isPictureShown, openFrontend } from './frontend-page.ts'
 import { CHECKPOINT, textToImage } from './prompts.ts'
 
 t.setTimeout(900_000)
 
 const SIDE = 256
 
-/** In CI a frontend that was not tested is a failure; elsewhere it is said, and no more. */
-function missing(t: Test, why: string): void {
-  if (process.env.CI) t.fail(`${why}. In CI the frontend must be tested.`)
-  else t.comment(`NOT TESTED: ${why}. Install chromium and pip, and be online once.`)
+for (const version of versionsToTest()) {
+  t.test(`official frontend ${version}`, { skip: withoutBrowser }, async (t) => {
+    const found = frontendPackage(version)
+    if ('folder' in found) await use(t, found.folder)
+    // In CI a frontend that was not tested is a failure; elsewhere it is said, and no more.
+    else if (process.env.CI) t.fail(found.missing)
+    else t.comment(`NOT TESTED: ${found.missing}`)
+  })
 }
 
-const executable = chromium()
-if (executable === undefined) {
-  t.test('official frontends', async (t) => missing(t, 'there is no chromium (COMFYMESH_CHROMIUM)'))
-} else {
-  const browser = await launch(t, executable)
-  for (const version of versionsToTest()) {
-    t.test(`official frontend ${version}`, async (t) => {
-      const found = frontendPackage(version)
-      if ('missing' in found) missing(t, found.missing)
-      else await use(t, browser, found.folder)
-    })
-  }
-}
-
-async function use(t: Test, browser: Browser, folder: string): Promise<void> {
+async function use(t: Test, folder: string): Promise<void> {
   const agent = await testBuiltAgent(t, undefined, ['--frontend', folder])
-  const frontend = await openFrontend(browser, agent.url)
-  t.teardown(() => frontend.page.close())
+  const frontend = await openFrontend(await testBrowser(t), agent.url)
   await runs(t, frontend)
   await savesAndOpens(t, frontend)
   await interrupts(t, frontend)
@@ -75,6 +64,7 @@ async function savesAndOpens(t: Test, frontend: FrontendPage): Promise<void> {
   t.equal((await saved).status(), 200, 'the workflow is saved')
   await frontend.boot()
   await frontend.command('Comfy.NewBlankWorkflow')
+  await frontend.untilTitle('drawn', false)
   await frontend.openTab('workflows')
   await page
     .locator('[class*=sidebar], .side-bar-panel')
@@ -82,6 +72,7 @@ async function savesAndOpens(t: Test, frontend: FrontendPage): Promise<void> {
     .last()
     .click()
   await frontend.untilTitle('drawn')
+  await frontend.untilGraph()
   t.equal(await frontend.widget('EmptyLatentImage', 'width'), SIDE, 'and opened as it was')
 }
 
