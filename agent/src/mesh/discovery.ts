@@ -14,8 +14,6 @@ export interface Announcement extends Standing {
   readonly doorPort: number
   /** Tells two processes with one identity apart. */
   readonly run: string
-  /** How long that process has been in the mesh. */
-  readonly uptimeMs: number
 }
 
 /** An announcement and where it came from. */
@@ -181,7 +179,6 @@ function recordsOf(said: Announcement, address: string): Record[] {
     key: said.fingerprint,
     door: said.doorPort,
     run: said.run,
-    up: Math.round(said.uptimeMs),
   }
   return [
     { name: SERVICE, type: 'PTR', ttl, data: instance },
@@ -209,7 +206,6 @@ const textSchema = z.object({
   key: z.string().regex(/^[0-9a-f]{16}$/),
   door: portNumber,
   run: z.string().regex(/^[0-9a-z]{1,32}$/),
-  up: wholeNumber,
 })
 
 /** What the records of a packet say, if they are ours; anybody on the network can send any. */
@@ -223,7 +219,7 @@ export function announcementIn(records: readonly Record[]): Announcement | undef
     Object.fromEntries(entries.flatMap((match) => (match ? [[match[1], match[2]]] : []))),
   )
   if (!text.success) return undefined
-  const { peer, mesh, epoch, key, door, run, up } = text.data
+  const { peer, mesh, epoch, key, door, run } = text.data
   return {
     peerId: peer,
     meshId: mesh,
@@ -232,7 +228,6 @@ export function announcementIn(records: readonly Record[]): Announcement | undef
     port,
     doorPort: door,
     run,
-    uptimeMs: up,
   }
 }
 

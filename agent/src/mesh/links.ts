@@ -131,6 +131,8 @@ export function createLinks(modules: LinksModules): Links {
       want(target, true)
     },
     sighted(target) {
+      // Anybody can announce any identity; only members are dialled, so only they are kept.
+      if (!isWelcome(target.peerId)) return
       const attempt = want(target, true)
       attempt.heardAtMs = now()
       if (attempt.failures > 0) attempt.nextAtMs = Math.min(attempt.nextAtMs, now())

@@ -91,6 +91,8 @@ export function createMesh(options: MeshOptions, modules: MeshModules): Mesh {
   let advertisement: Advertisement | undefined
   let problem: MeshError | undefined
   let starting: Promise<RunningMesh> | undefined
+  /** Set once it has started; before, nobody is present. */
+  let live: RunningMesh | undefined
 
   async function run(): Promise<RunningMesh> {
     // Loaded on demand: libp2p takes longer to load than all the rest of an agent to start.
@@ -118,17 +120,16 @@ export function createMesh(options: MeshOptions, modules: MeshModules): Mesh {
 
   function nameOf(id: string): string {
     if (id === peerId) return options.name
-    const said = running_?.present().find((one) => one.peerId === id)?.advertisement.name
-    return said ?? book.entry(id)?.name ?? 'unknown'
+    return live?.lastSaid(id)?.name ?? book.entry(id)?.name ?? 'unknown'
   }
 
   function peers(): MeshPeers {
     const { meshId, members } = membership.current()
-    const live = new Map(running_?.present().map((one) => [one.peerId, one.advertisement]))
+    const offers = new Map(live?.present().map((one) => [one.peerId, one.advertisement]))
     const names = displayNames(members.map((id) => ({ peerId: id, name: nameOf(id) })))
     const listed = members.map((id): MeshPeer => {
       const entry = book.entry(id)
-      const offered = id === peerId ? advertisement : live.get(id)
+      const offered = id === peerId ? advertisement : offers.get(id)
       const isAway = id !== peerId && offered === undefined
       return {
         peerId: id,
@@ -147,9 +148,6 @@ export function createMesh(options: MeshOptions, modules: MeshModules): Mesh {
     }
   }
 
-  /** Set once the mesh runs; before, nobody is present. */
-  let running_: RunningMesh | undefined
-
   async function changeSecret(removing: readonly string[]): Promise<Rotated> {
     const { roster } = await running()
     const next = rotated(membership.current(), removing)
@@ -163,7 +161,7 @@ export function createMesh(options: MeshOptions, modules: MeshModules): Mesh {
     async start() {
       starting = run()
       try {
-        running_ = await starting
+        live = await starting
       } catch (error) {
         problem = MeshError.from(error)
         throw error
@@ -179,10 +177,10 @@ export function createMesh(options: MeshOptions, modules: MeshModules): Mesh {
     },
     advertise(next) {
       advertisement = next
-      running_?.feed.set(next)
+      live?.feed.set(next)
     },
     peers,
-    present: () => running_?.present() ?? [],
+    present: () => live?.present() ?? [],
     onChange(listener) {
       listeners.add(listener)
       return () => listeners.delete(listener)

@@ -28,7 +28,8 @@ export interface Presence {
   stop(): void
   /** The peers whose advertisement is known and whose connection lives. */
   present(): PresentPeer[]
-  lastSeenAtMs(peerId: string): number | undefined
+  /** What a peer said last, also when it is gone. */
+  lastSaid(peerId: string): Advertisement | undefined
 }
 
 export interface PresenceModules {
@@ -48,15 +49,10 @@ interface Followed {
 export function createPresence(modules: PresenceModules): Presence {
   const { node, rpc, now } = modules
   const followed = new Map<string, Followed>()
-  const seen = new Map<string, number>()
+  const said = new Map<string, Advertisement>()
   const stopped = new AbortController()
   let timer: NodeJS.Timeout | undefined
   let checkedAtMs = 0
-
-  function heard(peerId: string, peer: Followed): void {
-    peer.heardAtMs = now()
-    seen.set(peerId, peer.heardAtMs)
-  }
 
   /** Until its last connection ends, however often the stream breaks before. */
   async function follow(peerId: string): Promise<void> {
@@ -66,9 +62,9 @@ export function createPresence(modules: PresenceModules): Presence {
     while (!stopped.signal.aborted && node.connections(peerId).length > 0) {
       try {
         const { signal } = stopped
-        for await (const said of rpc.stream(peerId, protocols.advertisement, {}, { signal })) {
-          heard(peerId, peer)
-          if (said.advertisement !== undefined) learn(peerId, peer, said.advertisement)
+        for await (const news of rpc.stream(peerId, protocols.advertisement, {}, { signal })) {
+          peer.heardAtMs = now()
+          if (news.advertisement !== undefined) learn(peerId, peer, news.advertisement)
         }
       } catch {
         // The connection ended, or it will be closed for its silence.
@@ -83,10 +79,11 @@ export function createPresence(modules: PresenceModules): Presence {
     if (node.connections(peerId).length > 0) void follow(peerId)
   }
 
-  function learn(peerId: string, peer: Followed, said: Advertisement): void {
+  function learn(peerId: string, peer: Followed, news: Advertisement): void {
     const isFirst = peer.advertisement === undefined
     // Who speaks is known from its key, whatever it says.
-    peer.advertisement = { ...said, peerId }
+    peer.advertisement = { ...news, peerId }
+    said.set(peerId, peer.advertisement)
     const present = { peerId, advertisement: peer.advertisement }
     if (isFirst) modules.onArrived(present)
     else modules.onAdvertisement(present)
@@ -124,6 +121,6 @@ export function createPresence(modules: PresenceModules): Presence {
           ? [{ peerId, advertisement }]
           : [],
       ),
-    lastSeenAtMs: (peerId) => seen.get(peerId),
+    lastSaid: (peerId) => said.get(peerId),
   }
 }

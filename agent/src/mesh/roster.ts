@@ -46,6 +46,7 @@ export interface RosterModules {
 
 /** Whoever is ahead is sighted and dialled several times a second at worst. */
 const KNOCK_GAP_MS = 2000
+const MAX_REMEMBERED_DOORS = 1000
 
 export function createRoster(modules: RosterModules): Roster {
   const { identity, membership, rpc, node, warn } = modules
@@ -137,6 +138,8 @@ export function createRoster(modules: RosterModules): Roster {
     follow(door) {
       const at = door.map(({ host, port }) => `${host}:${port}`).join()
       if (modules.now() - (knockedAtMs.get(at) ?? Number.NEGATIVE_INFINITY) < KNOCK_GAP_MS) return
+      // Anybody can announce any number of addresses.
+      if (knockedAtMs.size > MAX_REMEMBERED_DOORS) knockedAtMs.clear()
       knockedAtMs.set(at, modules.now())
       knock(door).catch((error: unknown) => {
         const isRefused = error instanceof MeshError && error.code === 'not_a_member'

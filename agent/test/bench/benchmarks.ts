@@ -2,6 +2,7 @@
 import type { Benchmark } from './benchmark.ts'
 import { embeddedPicture, jobOverhead } from './embedded-model.ts'
 import { modelOpen, peakMemory } from './full-size-model.ts'
+import { discovery, heartbeat } from './mesh.ts'
 import { plan1000x100 } from './planning.ts'
 import { apiP99Busy, cachedPrompt, queue1000 } from './queue.ts'
 import { agentStart, idleMemory } from './starting.ts'
@@ -19,4 +20,6 @@ export const benchmarks: readonly Benchmark[] = [
   queue1000,
   apiP99Busy,
   plan1000x100,
+  discovery,
+  heartbeat,
 ]

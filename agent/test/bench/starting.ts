@@ -4,6 +4,9 @@ import { type BuiltAgent, startBuiltAgent } from '../built-agent.ts'
 import { processTree } from '../processes.ts'
 import { type Benchmark, median } from './benchmark.ts'
 
+/** As users have it. */
+const inItsMesh = ['--mesh', 'on']
+
 const STARTS = 5
 
 export const agentStart: Benchmark = {
@@ -17,7 +20,7 @@ export const agentStart: Benchmark = {
     const seconds: number[] = []
     for (let i = 0; i < STARTS; i++) {
       const startedAt = performance.now()
-      const agent = await startBuiltAgent(dataDir)
+      const agent = await startBuiltAgent(dataDir, inItsMesh)
       await serving(agent)
       seconds.push((performance.now() - startedAt) / 1000)
       await agent.stop()
@@ -35,7 +38,7 @@ export const idleMemory: Benchmark = {
   better: 'lower',
   about: `resident memory of the agent and all its children, no model loaded, after ${SETTLE_MS / 1000} s`,
   async run(bench) {
-    const agent = await startBuiltAgent(bench.newFolder())
+    const agent = await startBuiltAgent(bench.newFolder(), inItsMesh)
     try {
       await serving(agent)
       await sleep(SETTLE_MS)

@@ -1,0 +1,134 @@
+/** The mesh at rest and at a start: how soon a member is there, and what fifty cost. */
+import { execFileSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { meshPeersSchema } from '@comfymesh/protocol/mesh'
+import { loadIdentity } from '../../src/mesh/identity.ts'
+import { openInvites } from '../../src/mesh/invites.ts'
+import { type Membership, membershipSchema } from '../../src/mesh/membership.ts'
+import { createMesh, type Mesh } from '../../src/mesh/mesh.ts'
+import type { PeerEntry } from '../../src/store/peer-book.ts'
+import { type BuiltAgent, startBuiltAgent } from '../built-agent.ts'
+import { ask } from '../test-agent.ts'
+import { type Bench, type Benchmark, CannotMeasure, median } from './benchmark.ts'
+
+const STARTS = 5
+const LOOK_MS = 20
+
+export const discovery: Benchmark = {
+  name: 'discovery',
+  unit: 's',
+  target: 3,
+  better: 'lower',
+  about: `start of a member's process until another member has its advertisement, median of ${STARTS}`,
+  async run(bench) {
+    const dataDir = bench.newFolder()
+    const host = await startBuiltAgent(bench.newFolder(), ['--mesh', 'on', '--name', 'host'])
+    try {
+      const seconds: number[] = []
+      await withMember(dataDir, async (member) => {
+        const { body } = await ask(host, 'POST', '/v1/mesh/invites')
+        await ask(member, 'POST', '/v1/mesh/join', { invite: body.line })
+        await connectedPeers(host, 1)
+      })
+      for (let i = 0; i < STARTS; i++) {
+        await connectedPeers(host, 0)
+        const startedAt = performance.now()
+        await withMember(dataDir, () => connectedPeers(host, 1))
+        seconds.push((performance.now() - startedAt) / 1000)
+      }
+      return median(seconds)
+    } finally {
+      await host.stop()
+    }
+  },
+}
+
+/** Ends it without a word, as the time of stopping is nobody's business. */
+async function withMember(dataDir: string, use: (agent: BuiltAgent) => Promise<void>) {
+  const member = await startBuiltAgent(dataDir, ['--mesh', 'on', '--name', 'member'])
+  try {
+    await use(member)
+  } finally {
+    await member.kill()
+  }
+}
+
+async function connectedPeers(agent: BuiltAgent, count: number): Promise<void> {
+  for (;;) {
+    const { peers } = meshPeersSchema.parse((await ask(agent, 'GET', '/v1/mesh/peers')).body)
+    if (peers.filter(({ state }) => state === 'connected').length === count) return
+    await sleep(LOOK_MS)
+  }
+}
+
+const PEERS = 50
+const MEASURE_MS = 20_000
+
+export const heartbeat: Benchmark = {
+  name: `heartbeat-${PEERS}`,
+  unit: '%',
+  target: 2,
+  better: 'lower',
+  about: `share of a core that an idle agent takes among ${PEERS} peers, over ${MEASURE_MS / 1000} s`,
+  async run(bench) {
+    if (process.platform !== 'linux') throw new CannotMeasure('CPU time is read from /proc.')
+    const agent = await startBuiltAgent(bench.newFolder(), ['--mesh', 'on'])
+    const peers: Mesh[] = []
+    try {
+      await connectedPeers(agent, 0)
+      const membership = membershipOf(agent)
+      for (let i = 0; i < PEERS; i++) peers.push(await startPeer(bench, membership, i))
+      await connectedPeers(agent, PEERS)
+      // What happens once per connection is no heartbeat.
+      await sleep(MEASURE_MS / 4)
+      const before = cpuSeconds(agent.pid)
+      await sleep(MEASURE_MS)
+      return ((cpuSeconds(agent.pid) - before) * 100_000) / MEASURE_MS
+    } finally {
+      await Promise.all(peers.map((peer) => peer.stop()))
+      await agent.stop()
+    }
+  },
+}
+
+/** What an invite would give; fifty of them would measure the door. */
+function membershipOf({ dataDir }: BuiltAgent): Membership {
+  const text = readFileSync(join(dataDir, 'mesh', 'membership.json'), 'utf8')
+  return membershipSchema.parse(JSON.parse(text))
+}
+
+/** A peer in this process that knows the agent alone, so that it has no connections besides. */
+async function startPeer(bench: Bench, mesh: Membership, index: number): Promise<Mesh> {
+  const dataDir = bench.newFolder()
+  const identity = loadIdentity(dataDir)
+  const book = new Map<string, PeerEntry>()
+  const current = { ...mesh, members: [...mesh.members, identity.peerId].sort() }
+  const silent = { info() {}, warn() {}, error() {} }
+  const peer = createMesh(
+    { name: `peer-${index}`, port: 0, peers: [], discovery: true },
+    {
+      identity,
+      membership: { current: () => current, set() {}, onChange: () => () => {} },
+      invites: openInvites(dataDir, Date.now),
+      book: {
+        all: () => [...book.values()],
+        entry: (id) => book.get(id),
+        put: (entry) => void book.set(entry.peerId, entry),
+        settled: async () => {},
+      },
+      log: silent,
+      now: Date.now,
+    },
+  )
+  await peer.start()
+  return peer
+}
+
+function cpuSeconds(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]!.split(' ')
+  const ticksPerSecond = Number(execFileSync('getconf', ['CLK_TCK'], { encoding: 'utf8' }))
+  // User and system time: fields 14 and 15, counted from 1, the first two cut off.
+  return (Number(fields[11]) + Number(fields[12])) / ticksPerSecond
+}
