@@ -24,7 +24,7 @@ t.test('agents of one machine hear each other', async (t) => {
   const both = new Promise<void>((resolve) => {
     isBoth = resolve
   })
-  const runs = ['aaaaaaaaaaaa', 'bbbbbbbbbbbb'] as const
+  const runs: readonly [string, string] = ['aaaaaaaaaaaa', 'bbbbbbbbbbbb']
   const start = async (name: string, run: string) => {
     const discovery = createDiscovery({
       announcement: () => ({ ...said, run }),
