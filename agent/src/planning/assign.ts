@@ -1,14 +1,15 @@
 /** Clusters given to peers: the one that keeps most waiting first, each where it is done first. */
 import { ANOTHER_PEER_MS, type Clustering } from './clusters.ts'
-import { loadMs, type ModelLoad } from './cost.ts'
-import type { UnitInput } from './group.ts'
+import { loadMs, type ModelLoad, sumOf } from './cost.ts'
+import type { Unit, UnitInput } from './group.ts'
 import type { Peer } from './peers.ts'
 import type { Problem } from './schedule.ts'
 
 interface Cluster {
-  readonly units: number[]
+  readonly units: Unit[]
   able: bigint
-  readonly computeMs: number[]
+  /** By peer. */
+  computeMs: readonly number[]
   readonly loads: Map<string, ModelLoad>
   resultBytes: number
   /** From other clusters, or made already. */
@@ -45,7 +46,7 @@ export function assign(problem: Problem, clustering: Clustering): Int32Array {
     }
     const { peer, endMs } = best!
     state.used.add(peer)
-    for (const unit of cluster.units) peerOf[unit] = peer.index
+    for (const { index } of cluster.units) peerOf[index] = peer.index
     state.readyMs[peer.index] = endMs
     state.endMs.set(id, endMs)
     for (const key of cluster.loads.keys()) state.loaded[peer.index]!.add(key)
@@ -88,11 +89,10 @@ function clustersOf(problem: Problem, clustering: Clustering): Map<number, Clust
   for (const unit of problem.units) {
     const id = clustering[unit.index]!
     const cost = problem.cost(unit)
-    const cluster = clusters.get(id) ?? empty(problem)
+    const cluster = clusters.get(id) ?? empty()
     clusters.set(id, cluster)
-    cluster.units.push(unit.index)
+    cluster.units.push(unit)
     cluster.able &= problem.able[unit.index]!
-    for (let p = 0; p < cost.computeMs.length; p++) cluster.computeMs[p]! += cost.computeMs[p]!
     for (const load of cost.loads) cluster.loads.set(load.key, load)
     cluster.resultBytes += cost.resultBytes
     for (const input of unit.inputs) {
@@ -102,16 +102,18 @@ function clustersOf(problem: Problem, clustering: Clustering): Map<number, Clust
       if (source !== undefined) cluster.before.add(source)
     }
   }
-  for (const [id, { before }] of clusters)
-    for (const source of before) clusters.get(source)!.after.add(id)
+  for (const [id, cluster] of clusters) {
+    cluster.computeMs = sumOf(cluster.units.map((unit) => problem.cost(unit).computeMs))
+    for (const source of cluster.before) clusters.get(source)!.after.add(id)
+  }
   return clusters
 }
 
-function empty({ peers }: Problem): Cluster {
+function empty(): Cluster {
   return {
     units: [],
     able: -1n,
-    computeMs: peers.list.map(() => 0),
+    computeMs: [],
     loads: new Map(),
     resultBytes: 0,
     inputs: [],

@@ -60,8 +60,8 @@ export function unitCosts(input: CostInput): (unit: Unit) => UnitCost {
 /** Reading a header and making a handle. */
 const LOADER_MS = 0.1
 
-/** Peer by peer. Most units are one node, and then nothing is copied. */
-function sumOf(times: readonly (readonly number[])[], moreMs: number): readonly number[] {
+/** Peer by peer. What is one alone, as most units are one node, is not copied. */
+export function sumOf(times: readonly (readonly number[])[], moreMs = 0): readonly number[] {
   if (times.length === 1 && moreMs === 0) return times[0]!
   return times[0]!.map((_, p) => times.reduce((sum, one) => sum + one[p]!, moreMs))
 }

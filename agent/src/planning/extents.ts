@@ -56,7 +56,7 @@ function extentOf(
     ([source, slot]: NodeLink) =>
       types.includes(String(graph.definitions[graph.prompt[source]!.class_type]!.output[slot]))
   const before = largest(sources.filter(isOf(...PICTURE_TYPES)).map(extentFrom(known)))
-  const number = (name: string) => constantNumber(graph, inputs.find(([key]) => key === name)?.[1])
+  const number = (name: string) => constantNumber(graph, graph.prompt[id]!.inputs[name])
   const scale = number('scale_by') ?? usualScale
   const width = number('width') || before.width * scale
   const height = number('height') || before.height * scale

@@ -117,6 +117,7 @@ export function modelUses(
 const whole = (names: readonly string[], share = 1) => names.map((name) => ({ name, share }))
 
 /** Equal parts once. */
-export function distinct(uses: readonly ModelUse[]): ModelUse[] {
+export function distinct(uses: readonly ModelUse[]): readonly ModelUse[] {
+  if (uses.length <= 1) return uses
   return [...new Map(uses.map((use) => [`${use.share} ${use.name}`, use])).values()]
 }

@@ -2,7 +2,7 @@
  * When the stages of an assignment begin and end. Every candidate is judged by this one
  * function, so that their times can be compared.
  */
-import { loadMs, type ModelLoad, type UnitCost } from './cost.ts'
+import { loadMs, type ModelLoad, sumOf, type UnitCost } from './cost.ts'
 import type { Unit, UnitInput } from './group.ts'
 import type { Peer, Peers } from './peers.ts'
 import { type StageDraft, stagesOf } from './stages.ts'
@@ -96,13 +96,8 @@ function loadsOf({ cost }: Problem, { units }: StageDraft): ModelLoad[] {
 }
 
 /** By peer, all units of a stage. */
-function computeTimesOf({ cost, peers }: Problem, { units }: StageDraft): number[] {
-  const sums = peers.list.map(() => 0)
-  for (const unit of units) {
-    const { computeMs } = cost(unit)
-    for (let p = 0; p < sums.length; p++) sums[p]! += computeMs[p]!
-  }
-  return sums
+function computeTimesOf({ cost }: Problem, { units }: StageDraft): readonly number[] {
+  return sumOf(units.map((unit) => cost(unit).computeMs))
 }
 
 /** What must be brought to the peer of a stage, and from it. */
