@@ -17,6 +17,7 @@ import type { HistoryRange, JobStore } from '../store/jobs.ts'
 import type { QueueState } from '../store/queue-state.ts'
 import { createJobQueue } from './job-queue.ts'
 import { AGENT_STOPS, type JobRunModules, runJob } from './job-run.ts'
+import { lightened } from './light-request.ts'
 import { createLiveJob, type JobUpdate, type LiveJob, recordAll } from './live-job.ts'
 import { recoverJobs } from './recovery.ts'
 import { createSubmit, type Submit } from './submissions.ts'
@@ -167,14 +168,12 @@ export function createJobRunner(options: JobRunnerOptions, modules: JobRunnerMod
   }
 
   async function accept(request: JobRequest): Promise<JobState> {
-    const event = {
-      type: 'accepted',
-      jobId: request.id,
-      atMs: request.createdAtMs,
-      request,
-    } as const
+    const stamp = { jobId: request.id, atMs: request.createdAtMs }
+    const whole = { ...stamp, type: 'accepted', request } as const
+    await store.append({ state: foldJob(undefined, whole), event: whole })
+    // Whoever remembers the event or the state from here on remembers little.
+    const event = { ...whole, request: lightened(request) }
     const state = foldJob(undefined, event)
-    await store.append({ state, event })
     queue.add(live(state))
     publish({ event, state })
     runWaiting()
@@ -213,7 +212,8 @@ export function createJobRunner(options: JobRunnerOptions, modules: JobRunnerMod
       },
     ),
     async recover() {
-      for (const state of await recoverJobs(store, now)) queue.add(live(state))
+      for (const state of await recoverJobs(store, now))
+        queue.add(live({ ...state, request: lightened(state.request) }))
     },
     start() {
       isWorking = true

@@ -67,6 +67,7 @@ export function createNativeExecutor(
 ): NativeExecutor {
   const folders = new ModelFolders(options.folders)
   const files = createModelFiles()
+  const definitions = createDefinitions(modules.rows, folders)
   const runner = createRunnerProcess({
     entry: modules.runnerEntry,
     configuration: {
@@ -85,7 +86,7 @@ export function createNativeExecutor(
     // The runner starts with the first prompt: an idle agent costs little.
     start: async () => {},
     stop: () => runner.stop(),
-    definitions: async () => definitionsOf(modules.rows, folders),
+    definitions: async () => definitions(),
     fingerprint: async (classType, inputs) =>
       modules.rows.get(classType)?.fingerprint?.(inputs, folders),
     validation: (classType) => validationOf(modules.rows.get(classType), folders),
@@ -129,17 +130,37 @@ function validationOf(
   return { inputs, check: (constants) => check(constants, folders) }
 }
 
-/** Lists are read from disk once a call, however many nodes show them. */
-function definitionsOf(rows: ReadonlyMap<string, NodeRow>, folders: ModelFolders): NodeDefinitions {
-  const lists = new Map<string, string[]>()
-  const once = (key: string, read: () => string[]): string[] => {
-    const list = lists.get(key) ?? read()
-    lists.set(key, list)
-    return list
+/**
+ * The definitions of this moment. Every prompt asks for them, so they are made anew only when a
+ * list of files that they show has changed.
+ */
+function createDefinitions(
+  rows: ReadonlyMap<string, NodeRow>,
+  folders: ModelFolders,
+): () => NodeDefinitions {
+  /** Each list that a node shows, and how it is read. */
+  const shown = new Map<string, { readonly read: () => string[]; readonly text: string }>()
+  let definitions: NodeDefinitions | undefined
+  const textOf = (list: readonly string[]) => list.join('\0')
+
+  function make(): NodeDefinitions {
+    const lists = new Map<string, string[]>()
+    const once = (key: string, read: () => string[]): string[] => {
+      const list = lists.get(key) ?? read()
+      lists.set(key, list)
+      shown.set(key, { read, text: textOf(list) })
+      return list
+    }
+    const names = {
+      models: (kind: Parameters<ModelFolders['list']>[0]) => once(kind, () => folders.list(kind)),
+      inputFiles: () => once('input files', () => folders.inputFiles()),
+    }
+    return Object.fromEntries([...rows].map(([name, row]) => [name, row.definition(names)]))
   }
-  const names = {
-    models: (kind: Parameters<ModelFolders['list']>[0]) => once(kind, () => folders.list(kind)),
-    inputFiles: () => once('input files', () => folders.inputFiles()),
+
+  return () => {
+    const isSame = [...shown.values()].every(({ read, text }) => textOf(read()) === text)
+    if (definitions === undefined || !isSame) definitions = make()
+    return definitions
   }
-  return Object.fromEntries([...rows].map(([name, row]) => [name, row.definition(names)]))
 }
