@@ -237,8 +237,7 @@ export function createJobRunner(options: JobRunnerOptions, modules: JobRunnerMod
       runWaiting()
     },
     async move(ids, target) {
-      // Before the line is looked at: it must not change any more until all is folded.
-      const fresh = await store.nextNumber()
+      const fresh = store.nextNumber()
       for (const id of ids) waiting(id)
       const line = queue.list().map(({ state }) => state.request)
       const places = movedPlaces(line, [...new Set(ids)], target, fresh)

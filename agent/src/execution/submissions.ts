@@ -82,7 +82,7 @@ export function createSubmit(
 
   return async (submission) => {
     if (modules.pending() + submitting.size >= queueLimit) throw queueFull(queueLimit)
-    const number = submission.number ?? (await takeNumber(modules.store, submission.front ?? false))
+    const number = submission.number ?? takeNumber(modules.store, submission.front ?? false)
     const id = submission.id ?? randomUUID()
     if (submission.prompt === undefined) return refused(refusals.noPrompt)
     if (!isJobId(id)) return refused(refusals.badId)
@@ -99,8 +99,8 @@ export function createSubmit(
 }
 
 /** ComfyUI counts every prompt; one for the front gets its number negated. */
-async function takeNumber(store: Pick<JobStore, 'nextNumber'>, front: boolean): Promise<number> {
-  const number = await store.nextNumber()
+function takeNumber(store: Pick<JobStore, 'nextNumber'>, front: boolean): number {
+  const number = store.nextNumber()
   return front ? -number : number
 }
 

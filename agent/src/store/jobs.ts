@@ -45,10 +45,10 @@ export interface JobStore {
   history(range?: HistoryRange): Promise<JobState[]>
   forget(jobIds: readonly string[] | 'all'): Promise<void>
   /**
-   * Takes the next number of ComfyUI's queue counter, which never goes back.
-   * @throws MeshError `storage_failed`
+   * Takes the next number of ComfyUI's queue counter, which never goes back behind what was
+   * written down: it is written with the events.
    */
-  nextNumber(): Promise<number>
+  nextNumber(): number
 }
 
 const COUNTER_KEY = 'counter'
@@ -65,6 +65,7 @@ const ended = {
 export async function openJobStore(database: Database): Promise<JobStore> {
   const log = eventLog(database)
   let counter = Number((await database.get(COUNTER_KEY)) ?? 0)
+  let writtenCounter = counter
   let remembered = (await endedKeys()).length
   /** Finished jobs whose end the disk refused. */
   const unwritten = new Map<string, JobState>()
@@ -73,6 +74,13 @@ export async function openJobStore(database: Database): Promise<JobStore> {
     if (unwritten.has(jobId)) return unwritten.get(jobId)
     const text = await database.get(jobKey(jobId))
     return text === undefined ? undefined : parseState(text)
+  }
+
+  /** Nothing where it stands on disk already. */
+  function counterWrite(): Write[] {
+    if (counter === writtenCounter) return []
+    writtenCounter = counter
+    return [{ type: 'put', key: COUNTER_KEY, value: String(counter) }]
   }
 
   async function endedKeys(): Promise<string[]> {
@@ -116,8 +124,9 @@ export async function openJobStore(database: Database): Promise<JobStore> {
       const late = [...unwritten.values()]
       const lateWrites = await Promise.all(late.map(log.endOf))
       try {
-        await log.append(records, [...old, ...lateWrites].flat())
+        await log.append(records, [...old, ...lateWrites, counterWrite()].flat())
       } catch (error) {
+        writtenCounter = -1
         for (const { state } of ends) unwritten.set(state.request.id, state)
         throw error
       }
@@ -144,12 +153,7 @@ export async function openJobStore(database: Database): Promise<JobStore> {
       await database.write(keys.flatMap(forgetting), { what: 'The history' })
       remembered -= keys.length
     },
-    async nextNumber() {
-      const number = counter++
-      const writes: Write[] = [{ type: 'put', key: COUNTER_KEY, value: String(counter) }]
-      await database.write(writes, { what: 'The new job' })
-      return number
-    },
+    nextNumber: () => counter++,
   }
 }
 

@@ -114,9 +114,10 @@ t.test('a new job takes the place of an old one with its id', async (t) => {
 
 t.test('the counter never goes back', async (t) => {
   const { store, database, dataDir } = await open(t)
-  t.strictSame([await store.nextNumber(), await store.nextNumber()], [0, 1])
+  t.strictSame([store.nextNumber(), store.nextNumber()], [0, 1])
+  await append(store, [accepted('a')])
   await database.close()
-  t.equal(await (await open(t, dataDir)).store.nextNumber(), 2)
+  t.equal((await open(t, dataDir)).store.nextNumber(), 2)
 })
 
 t.test('jobs that never began take no places of others in the history', async (t) => {
@@ -141,7 +142,6 @@ t.test('a full disk: said in words, and the end of a job is known all the same',
   const { batch } = database
   Object.assign(database, { batch: full })
   const told = { code: 'storage_failed', message: /No space left on device.*Free some space/ }
-  await t.rejects(store.nextNumber(), told)
   const state = foldJob(running, events[2]!)
   await t.rejects(store.append({ state, event: events[2]! }), told)
   Object.assign(database, { batch })
