@@ -27,7 +27,7 @@ export interface Links {
 }
 
 export interface LinksModules {
-  readonly node: Pick<MeshNode, 'dial' | 'connections' | 'onConnection'>
+  readonly node: Pick<MeshNode, 'dial' | 'connections' | 'connectedPeers' | 'onConnection'>
   readonly selfId: string
   /** Whether a connection to this peer is wanted at all. */
   readonly isWelcome: (peerId: string) => boolean
@@ -81,11 +81,12 @@ export function createLinks(modules: LinksModules): Links {
   }
 
   function tick(): void {
+    const connected = new Set(node.connectedPeers())
     for (const attempt of attempts.values()) {
       const peerId = attempt.target.peerId ?? attempt.answeredBy
       if (attempt.isDialling || attempt.nextAtMs > now()) continue
       if (peerId !== undefined && !isWelcome(peerId)) continue
-      if (peerId !== undefined && node.connections(peerId).length > 0) attempt.heardAtMs = now()
+      if (peerId !== undefined && connected.has(peerId)) attempt.heardAtMs = now()
       else void dial(attempt)
     }
   }

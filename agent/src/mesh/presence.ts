@@ -8,7 +8,7 @@ import { protocols } from './protocols.ts'
 import type { Rpc } from './rpc.ts'
 
 /** How often a peer gives a sign of life. */
-export const PULSE_MS = 1500
+export const PULSE_MS = 2000
 /**
  * A peer that vanishes is to be known within 6 s. What remains above the pulse is how long a
  * healthy peer's event loop may be blocked without being taken for dead.
