@@ -6,7 +6,8 @@ import { z } from 'zod'
 import { type ErrorCode, errorCodes } from './errors.ts'
 import type { JsonObject, JsonValue } from './json.ts'
 import { type Plan, planSchema } from './plan.ts'
-import { type Prompt, promptSchema } from './workflow.ts'
+import { promptSchema } from './prompt-schema.ts'
+import type { Prompt } from './workflow.ts'
 
 const jsonObject = z.custom<JsonObject>(
   (value) => typeof value === 'object' && value !== null && !Array.isArray(value),

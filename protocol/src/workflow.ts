@@ -3,7 +3,6 @@
  * definitions of GET /object_info. The workflow format that a user draws is
  * converted to a prompt before it reaches a plan.
  */
-import { z } from 'zod'
 import type { JsonObject, JsonValue } from './json.ts'
 
 export type NodeId = string
@@ -58,9 +57,3 @@ export interface NodeDefinition {
 }
 
 export type NodeDefinitions = { [className: string]: NodeDefinition }
-
-/**
- * Only the outer shape of a prompt: that it is a map of objects. What is wrong
- * inside a node is for validation to say, in ComfyUI's words.
- */
-export const promptSchema = z.record(z.string(), z.looseObject({}))

@@ -1,7 +1,8 @@
 /** Makes a draft of a file: a prompt, a workflow, or a picture that carries one of them. */
 import { convertWorkflow, isWorkflow } from '@comfymesh/protocol/convert/convert-workflow'
 import { type JsonObject, type JsonValue, parseJson } from '@comfymesh/protocol/json'
-import { type NodeDefinitions, type Prompt, promptSchema } from '@comfymesh/protocol/workflow'
+import { promptSchema } from '@comfymesh/protocol/prompt-schema'
+import type { NodeDefinitions, Prompt } from '@comfymesh/protocol/workflow'
 import { isObject } from '../api/http.ts'
 import type { Draft } from './draft.ts'
 import { pngTexts } from './png-text.ts'

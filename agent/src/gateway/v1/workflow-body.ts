@@ -2,7 +2,7 @@
 import { isWorkflow } from '@comfymesh/protocol/convert/convert-workflow'
 import { MeshError } from '@comfymesh/protocol/errors'
 import type { JsonObject, JsonValue } from '@comfymesh/protocol/json'
-import { promptSchema } from '@comfymesh/protocol/workflow'
+import { promptSchema } from '@comfymesh/protocol/prompt-schema'
 import { z } from 'zod'
 
 const jsonObject = z.record(z.string(), z.custom<JsonValue>())
