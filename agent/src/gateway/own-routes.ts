@@ -1,8 +1,8 @@
 /** The agent's own routes: what answers here, and whether it is well. */
 import { z } from 'zod'
 import type { JobRunner } from '../execution/job-runner.ts'
-import { homePage, homePageHeaders, homeText } from './home-page.ts'
-import { type Answer, json, type Request, type Route, text } from './route.ts'
+import { FRONTEND_PATH } from './frontend-folder.ts'
+import { json, type Route, text } from './route.ts'
 
 export interface AgentIdentity {
   readonly name: string
@@ -27,6 +27,7 @@ const healthSchema = z.object({
   url: z.string(),
   uptimeMs: z.number(),
   ready: z.boolean(),
+  frontend: z.string().optional().describe('Where an official ComfyUI frontend is'),
 })
 
 export function ownRoutes(modules: OwnModules): Route[] {
@@ -35,13 +36,7 @@ export function ownRoutes(modules: OwnModules): Route[] {
   return [
     ...(modules.hasPage
       ? []
-      : [
-          {
-            method: 'GET',
-            path: '/',
-            handle: (request: Request) => home(modules, request),
-          } as const,
-        ]),
+      : [{ method: 'GET', path: '/', handle: () => text(homeText(modules)) } as const]),
     {
       method: 'GET',
       path: '/health',
@@ -49,15 +44,27 @@ export function ownRoutes(modules: OwnModules): Route[] {
         summary: 'Whether the agent is well; needs no token',
         answers: { 200: { description: 'It is', schema: healthSchema } },
       },
-      handle: () => json({ name, version, url: url(), uptimeMs: uptimeMs(), ready: true }),
+      handle: () =>
+        json({
+          name,
+          version,
+          url: url(),
+          uptimeMs: uptimeMs(),
+          ready: true,
+          ...(modules.hasFrontend && { frontend: `${FRONTEND_PATH}/` }),
+        }),
     },
   ]
 }
 
-/** A page for people; programs that do not ask for one get a line of text. */
-function home({ identity, runner, hasFrontend }: OwnModules, { headers }: Request): Answer {
-  const queue = { running: runner.running().length, waiting: runner.pending().length }
-  const facts = { ...identity, ...queue, hasFrontend }
-  if (!headers.accept?.includes('text/html')) return text(homeText(facts))
-  return { status: 200, headers: homePageHeaders, body: homePage(facts) }
+/** Where the page was not built, `/` at least says what this is. */
+function homeText({ identity, runner }: OwnModules): string {
+  const { name, version } = identity
+  const running = runner.running().length
+  const waiting = runner.pending().length
+  const queue = running + waiting === 0 ? 'idle' : `${running} running, ${waiting} waiting`
+  return (
+    `comfymesh ${version} on ${name}: ${queue}.\n` +
+    "ComfyUI's API is here and at /api, its WebSocket at /ws; see /v1/openapi.json and /health.\n"
+  )
 }

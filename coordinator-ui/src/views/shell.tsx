@@ -11,6 +11,7 @@ import {
 import { IconMoon, IconPlugConnectedX, IconSun } from '@tabler/icons-react'
 import { type ReactNode, Suspense } from 'react'
 import { Link, Route, Switch, useLocation } from 'wouter'
+import { type Health, useHealth } from '../api/health.ts'
 import { Logo } from '../components/logo.tsx'
 import { connection, jobs } from '../state/agent.ts'
 import { useStore } from '../state/store.ts'
@@ -42,6 +43,8 @@ export function Shell() {
 }
 
 function Bar() {
+  const health = useHealth()
+  const shown = views.filter(({ isShown }) => isShown?.(health ?? nothingKnown) ?? true)
   return (
     <div className="bar">
       <Link href="/" className="brand" aria-label="comfymesh, home">
@@ -49,7 +52,7 @@ function Bar() {
         <span>comfymesh</span>
       </Link>
       <nav className="tabs" aria-label="Pages">
-        {views.map(({ path, title }) => (
+        {shown.map(({ path, title }) => (
           <Tab key={path} path={path}>
             {title}
             {path === '/queue' && <Waiting />}
@@ -60,6 +63,8 @@ function Bar() {
     </div>
   )
 }
+
+const nothingKnown: Health = { name: '', version: '' }
 
 function Tab({ path, children }: { readonly path: string; readonly children: ReactNode }) {
   const [location] = useLocation()

@@ -1,11 +1,14 @@
 /** The pages, one row each, in the order of the navigation. What is large loads on demand. */
 import { type ComponentType, lazy } from 'react'
+import type { Health } from '../api/health.ts'
 import { CreateView } from './create/create-view.tsx'
 
 export interface View {
   readonly path: string
   readonly title: string
   readonly view: ComponentType
+  /** Whether the navigation leads there; it does without. */
+  readonly isShown?: (health: Health) => boolean
 }
 
 export const views: readonly View[] = [
@@ -13,4 +16,10 @@ export const views: readonly View[] = [
   { path: '/queue', title: 'Queue', view: lazy(() => import('./queue/queue-view.tsx')) },
   { path: '/gallery', title: 'Gallery', view: lazy(() => import('./gallery/gallery-view.tsx')) },
   { path: '/mesh', title: 'Mesh', view: lazy(() => import('./mesh/mesh-view.tsx')) },
+  {
+    path: '/comfyui',
+    title: 'ComfyUI',
+    view: lazy(() => import('./comfyui/comfyui-view.tsx')),
+    isShown: ({ frontend }) => frontend !== undefined,
+  },
 ]
