@@ -1,7 +1,8 @@
 /**
  * How much a JSON text will become when it is parsed, counted without building any of it:
- * a few megabytes of brackets and commas become gigabytes of objects.
+ * a few megabytes of brackets and commas become gigabytes of objects. And how much it is then.
  */
+import type { JsonValue } from './json.ts'
 
 export interface JsonLimits {
   /** Members of arrays and objects, of all levels together. */
@@ -70,4 +71,25 @@ function backslashesBefore(bytes: Uint8Array, end: number, start: number): numbe
   let at = end
   while (at > start && bytes[at - 1] === BACKSLASH) at--
   return end - at
+}
+
+/** What a value takes beside the characters of its names and texts: a slot and a header. */
+const VALUE_BYTES = 16
+
+/** About how many bytes of memory a parsed value holds. */
+export function heldBytes(value: JsonValue): number {
+  let bytes = 0
+  const pending = [value]
+  for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
+    bytes += VALUE_BYTES
+    if (typeof next === 'string') bytes += next.length
+    else if (typeof next === 'bigint') bytes += next.toString(16).length / 2
+    else if (Array.isArray(next)) for (const member of next) pending.push(member)
+    else if (typeof next === 'object' && next !== null)
+      for (const [name, member] of Object.entries(next)) {
+        bytes += name.length
+        pending.push(member)
+      }
+  }
+  return bytes
 }

@@ -1,9 +1,13 @@
 /** The jobs that wait, in the order in which they will run. */
-import type { JobState } from '@comfymesh/protocol/job'
+import type { JobRequest, JobState } from '@comfymesh/protocol/job'
+import type { JsonValue } from '@comfymesh/protocol/json'
+import { heldBytes } from '@comfymesh/protocol/json-extent'
 import { comparePlaces } from '../planning/queue-order.ts'
 
 export interface JobQueue<T> {
   readonly length: number
+  /** What the prompts and extra data of all take in memory, about. */
+  readonly bytes: number
   list(): readonly T[]
   get(id: string): T | undefined
   add(job: T): void
@@ -17,7 +21,8 @@ export interface JobQueue<T> {
 
 export function createJobQueue<T extends { readonly state: JobState }>(): JobQueue<T> {
   const line: T[] = []
-  const jobs = new Map<string, T>()
+  const jobs = new Map<string, { readonly job: T; readonly bytes: number }>()
+  let bytes = 0
   const compare = (a: T, b: T) => comparePlaces(a.state.request, b.state.request)
 
   /** The first index whose job comes after this one. */
@@ -34,7 +39,10 @@ export function createJobQueue<T extends { readonly state: JobState }>(): JobQue
 
   function removeAt(at: number): T | undefined {
     const [job] = line.splice(at, 1)
-    if (job !== undefined) jobs.delete(job.state.request.id)
+    if (job === undefined) return undefined
+    const { id } = job.state.request
+    bytes -= jobs.get(id)?.bytes ?? 0
+    jobs.delete(id)
     return job
   }
 
@@ -42,19 +50,29 @@ export function createJobQueue<T extends { readonly state: JobState }>(): JobQue
     get length() {
       return line.length
     },
+    get bytes() {
+      return bytes
+    },
     list: () => [...line],
-    get: (id) => jobs.get(id),
+    get: (id) => jobs.get(id)?.job,
     add(job) {
+      const { request } = job.state
+      const entry = { job, bytes: requestBytes(request) }
       line.splice(placeOf(job), 0, job)
-      jobs.set(job.state.request.id, job)
+      jobs.set(request.id, entry)
+      bytes += entry.bytes
     },
     next: () => removeAt(0),
     remove(id) {
-      const job = jobs.get(id)
-      return job === undefined ? undefined : removeAt(line.indexOf(job))
+      const entry = jobs.get(id)
+      return entry === undefined ? undefined : removeAt(line.indexOf(entry.job))
     },
     sort: () => {
       line.sort(compare)
     },
   }
+}
+
+function requestBytes({ prompt, extraData }: JobRequest): number {
+  return heldBytes(prompt as unknown as JsonValue) + heldBytes(extraData)
 }

@@ -19,6 +19,7 @@ import { createJobQueue } from './job-queue.ts'
 import { AGENT_STOPS, type JobRunModules, runJob } from './job-run.ts'
 import { lightened } from './light-request.ts'
 import { createLiveJob, type JobUpdate, type LiveJob, recordAll } from './live-job.ts'
+import { createQueueRoom, DEFAULT_QUEUE_LIMIT, MAX_QUEUED_BYTES } from './queue-room.ts'
 import { recoverJobs } from './recovery.ts'
 import { createSubmit, type Submit } from './submissions.ts'
 
@@ -83,9 +84,6 @@ export interface JobRunnerModules extends JobRunModules {
   readonly warn: (message: string, error: unknown) => void
 }
 
-/** A night's work for many machines, and no more memory than a machine has. */
-export const DEFAULT_QUEUE_LIMIT = 10_000
-
 interface Running {
   readonly job: LiveJob
   readonly controller: AbortController
@@ -96,6 +94,7 @@ export function createJobRunner(options: JobRunnerOptions, modules: JobRunnerMod
   const { store, queueState, now, warn } = modules
   const { runningLimit = 1, queueLimit = DEFAULT_QUEUE_LIMIT } = options
   const queue = createJobQueue<LiveJob>()
+  const limits = { jobs: queueLimit, bytes: MAX_QUEUED_BYTES }
   const running = new Map<string, Running>()
   const listeners = new Set<(update: JobUpdate) => void>()
   let isWorking = false
@@ -201,16 +200,13 @@ export function createJobRunner(options: JobRunnerOptions, modules: JobRunnerMod
   return {
     definitions,
     runningLimit,
-    submit: createSubmit(
-      { queueLimit },
-      {
-        ...modules,
-        definitions,
-        accept,
-        pending: () => queue.length,
-        isUnfinished: (id) => unfinished(id) !== undefined,
-      },
-    ),
+    submit: createSubmit({
+      ...modules,
+      definitions,
+      accept,
+      reservePlace: createQueueRoom(limits, () => queue),
+      isUnfinished: (id) => unfinished(id) !== undefined,
+    }),
     async recover() {
       for (const state of await recoverJobs(store, now))
         queue.add(live({ ...state, request: lightened(state.request) }))

@@ -1,14 +1,15 @@
 /** From what a client sends to an accepted job, or to the reason why not in ComfyUI's words. */
 import { randomUUID } from 'node:crypto'
-import { MeshError } from '@comfymesh/protocol/errors'
 import type { JobRequest, JobState } from '@comfymesh/protocol/job'
 import type { JsonObject, JsonValue } from '@comfymesh/protocol/json'
+import { heldBytes } from '@comfymesh/protocol/json-extent'
 import { planOptionsOf } from '@comfymesh/protocol/plan'
 import type { NodeDefinitions, NodeId } from '@comfymesh/protocol/workflow'
 import type { Executor } from '../executors/executor.ts'
 import type { NodeErrors, Problem } from '../planning/problem.ts'
 import { validatePrompt } from '../planning/validate.ts'
 import type { JobStore } from '../store/jobs.ts'
+import type { ReservePlace } from './queue-room.ts'
 
 /** A prompt as a client sends it; what is wrong with it is said in ComfyUI's words. */
 export interface Submission {
@@ -27,18 +28,12 @@ export type SubmissionResult =
   | { readonly accepted: true; readonly job: JobState; readonly nodeErrors: NodeErrors }
   | { readonly accepted: false; readonly error: Problem; readonly nodeErrors: NodeErrors }
 
-export interface SubmissionsOptions {
-  /** How many jobs may wait. */
-  readonly queueLimit: number
-}
-
 export interface SubmissionsModules {
   readonly store: Pick<JobStore, 'nextNumber'>
   readonly executor: Pick<Executor, 'validation' | 'prepare'>
   readonly definitions: () => Promise<NodeDefinitions>
   readonly now: () => number
-  /** How many jobs wait. */
-  readonly pending: () => number
+  readonly reservePlace: ReservePlace
   /** Whether a job of this id waits or runs. */
   readonly isUnfinished: (id: string) => boolean
   /** Puts the job on disk and into the queue. */
@@ -51,10 +46,7 @@ export interface SubmissionsModules {
  */
 export type Submit = (submission: Submission) => Promise<SubmissionResult>
 
-export function createSubmit(
-  { queueLimit }: SubmissionsOptions,
-  modules: SubmissionsModules,
-): Submit {
+export function createSubmit(modules: SubmissionsModules): Submit {
   /** Ids on their way through validation and onto the disk. */
   const submitting = new Set<string>()
 
@@ -80,8 +72,7 @@ export function createSubmit(
     return { accepted: true, job: await modules.accept(request), nodeErrors }
   }
 
-  return async (submission) => {
-    if (modules.pending() + submitting.size >= queueLimit) throw queueFull(queueLimit)
+  async function submit(submission: Submission): Promise<SubmissionResult> {
     const number = submission.number ?? takeNumber(modules.store, submission.front ?? false)
     const id = submission.id ?? randomUUID()
     if (submission.prompt === undefined) return refused(refusals.noPrompt)
@@ -96,17 +87,22 @@ export function createSubmit(
       submitting.delete(id)
     }
   }
+
+  return async (submission) => {
+    const { prompt, extraData } = submission
+    const leave = modules.reservePlace(heldBytes(prompt ?? null) + heldBytes(extraData))
+    try {
+      return await submit(submission)
+    } finally {
+      leave()
+    }
+  }
 }
 
 /** ComfyUI counts every prompt; one for the front gets its number negated. */
 function takeNumber(store: Pick<JobStore, 'nextNumber'>, front: boolean): number {
   const number = store.nextNumber()
   return front ? -number : number
-}
-
-function queueFull(queueLimit: number): MeshError {
-  const message = `The queue is full: ${queueLimit} jobs wait already. Wait until some have ended, cancel some, or start the agent with a higher --queue-limit.`
-  return new MeshError('busy', message, { details: { queueLimit } })
 }
 
 /** Whether a client may call a job so: a UUID as Python writes it. */

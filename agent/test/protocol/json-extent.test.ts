@@ -1,4 +1,4 @@
-import { jsonExcess } from '@comfymesh/protocol/json-extent'
+import { heldBytes, jsonExcess } from '@comfymesh/protocol/json-extent'
 import t from 'tap'
 
 const excess = (text: string, limits = { maxValues: 10, maxDepth: 3 }) =>
@@ -35,4 +35,14 @@ t.test('what stands in a string counts for nothing', async (t) => {
     const text = `["${long}${'\\'.repeat(backslashes)}"[[[[`
     t.equal(excess(text), isEscaped ? undefined : 'depth', `${backslashes} backslashes`)
   }
+})
+
+t.test('what a parsed value holds', async (t) => {
+  t.ok(heldBytes('x'.repeat(1000)) >= 1000)
+  t.ok(heldBytes({ ['x'.repeat(1000)]: null }) >= 1000, 'names count too')
+  t.ok(heldBytes(10n ** 4000n) >= 1600, 'and large integers')
+  t.ok(heldBytes([[[1, 2], [true]], null]) >= 7 * 8)
+  let deep: [] | [unknown] = []
+  for (let i = 0; i < 100_000; i++) deep = [deep]
+  t.ok(heldBytes(deep as never) >= 100_000 * 8, 'at any depth')
 })
