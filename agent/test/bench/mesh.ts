@@ -35,8 +35,10 @@ export const discovery: Benchmark = {
       for (let i = 0; i < STARTS; i++) {
         await connectedPeers(host, 0)
         const startedAt = performance.now()
-        await withMember(dataDir, () => connectedPeers(host, 1))
-        seconds.push((performance.now() - startedAt) / 1000)
+        await withMember(dataDir, async () => {
+          await connectedPeers(host, 1)
+          seconds.push((performance.now() - startedAt) / 1000)
+        })
       }
       return median(seconds)
     } finally {
