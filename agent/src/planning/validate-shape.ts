@@ -4,6 +4,15 @@ import type { NodeDefinitions, NodeId } from '@comfymesh/protocol/workflow'
 import type { Problem } from './problem.ts'
 import { pythonText } from './python-text.ts'
 
+/**
+ * The largest workflows have some thousand nodes. Ten thousand take a third of a second to validate
+ * and two to plan on a small machine, in which nobody else is answered.
+ */
+export const MAX_NODES = 10_000
+
+/** Ids stand in many messages; those of nodes in nested subgraphs have some hundred characters. */
+export const MAX_NODE_ID_LENGTH = 500
+
 /** What keeps a prompt from being looked at more closely: not a graph, or an unknown class. */
 export function firstMalformed(
   prompt: JsonValue,
@@ -16,7 +25,14 @@ export function firstMalformed(
     extra_info: {},
   })
   if (!isObject(prompt)) return invalid('The prompt must be an object of nodes by id')
-  for (const [id, node] of Object.entries(prompt)) {
+  const nodes = Object.entries(prompt)
+  if (nodes.length > MAX_NODES)
+    return invalid(`The prompt has ${nodes.length} nodes, and ${MAX_NODES} at most are possible`)
+  for (const [id, node] of nodes) {
+    if (id.length > MAX_NODE_ID_LENGTH)
+      return invalid(
+        `Node ID '#${id.slice(0, 50)}...' has more than ${MAX_NODE_ID_LENGTH} characters`,
+      )
     // The one name that an object cannot be given like any other.
     if (id === '__proto__') return invalid(`Node ID '#${id}' is not possible; use another`)
     if (!isObject(node)) return invalid(`Node ID '#${id}' must be an object`)

@@ -40,6 +40,12 @@ export type ValidationResult =
     }
   | { readonly valid: false; readonly error: Problem; readonly nodeErrors: NodeErrors }
 
+/**
+ * A broken prompt of thousands of nodes is told of as far as it helps: what names each node at each
+ * other one would be gigabytes.
+ */
+const tellAtMost = { cycles: 20, nodesOfCycle: 100, steps: 200_000 }
+
 /** Validates; one output that can run is enough for a prompt to be accepted. */
 export async function validatePrompt(input: ValidationInput): Promise<ValidationResult> {
   const malformed = firstMalformed(input.prompt, input.definitions)
@@ -84,6 +90,7 @@ class Walk {
   readonly #verdicts = new Map<NodeId, { valid: boolean; problems: readonly Problem[] }>()
   /** Cycles that run through a node that is still being walked. */
   readonly #cycles = new Map<NodeId, Problem>()
+  #cyclesTold = 0
   readonly #path: Visit[] = []
   readonly #depths = new Map<NodeId, number>()
 
@@ -113,11 +120,20 @@ class Walk {
     }
   }
 
-  /** Problems by node, each with those of the failed outputs that depend on it. */
+  /**
+   * Problems by node, each with those of the failed outputs that depend on it; where there are
+   * too many of both, with the first of those.
+   */
   errors(failedOutputs: readonly NodeId[]): NodeErrors {
     const errors = new Map<NodeId, NodeProblems & { dependent_outputs: NodeId[] }>()
+    const told = new Set<NodeId>()
+    let steps = 0
     for (const output of failedOutputs) {
-      for (const id of ancestors(this.#prompt, output)) {
+      const passed = steps < tellAtMost.steps ? new Set<NodeId>() : told
+      const walk = ancestors(this.#prompt, output, passed)
+      steps += walk.steps
+      for (const id of walk.found) {
+        told.add(id)
         const problems = this.problemsOf(id)
         if (problems.length === 0) continue
         const class_type = this.#prompt[id]!.class_type
@@ -153,9 +169,15 @@ class Walk {
     return { valid: problems.length === 0 && examined.links.every(isSound), problems }
   }
 
+  /** Only for the words: a node of a cycle is unsound because its link is not sound yet. */
   #noteCycle(start: NodeId): void {
-    const nodes = this.#path.slice(this.#depths.get(start)).map(({ id }) => id)
-    const named = [...nodes, start].map((id) => `${id} (${this.#prompt[id]!.class_type})`)
+    if (this.#cyclesTold++ >= tellAtMost.cycles) return
+    const depth = this.#depths.get(start)!
+    const left = this.#path.length - depth - tellAtMost.nodesOfCycle
+    const nodes = this.#path.slice(depth, depth + tellAtMost.nodesOfCycle).map(({ id }) => id)
+    const named = nodes.map((id) => `${id} (${this.#prompt[id]!.class_type})`)
+    if (left > 0) named.push(`... ${left} more`)
+    named.push(`${start} (${this.#prompt[start]!.class_type})`)
     for (const node_id of nodes) {
       if (this.#cycles.has(node_id)) continue
       const extra = { node_id, cycle_nodes: nodes }
@@ -180,16 +202,22 @@ function failed(error: Error, by: SoundLink | undefined) {
   return { valid: false, problems: [found] }
 }
 
-/** A node and everything it depends on, in the order of a depth-first walk. */
-function ancestors(prompt: Prompt, id: NodeId): Set<NodeId> {
-  const found = new Set<NodeId>()
+/**
+ * A node and everything it depends on, in the order of a depth-first walk, save what was passed
+ * before; and how many links were followed.
+ */
+function ancestors(prompt: Prompt, id: NodeId, passed: Set<NodeId>) {
+  const found: NodeId[] = []
   const pending = [id]
+  let steps = 0
   for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
-    if (found.has(next) || !Object.hasOwn(prompt, next)) continue
-    found.add(next)
+    steps += 1
+    if (passed.has(next) || !Object.hasOwn(prompt, next)) continue
+    passed.add(next)
+    found.push(next)
     for (const value of Object.values(prompt[next]!.inputs ?? {})) {
       if (isLink(value)) pending.push(value[0])
     }
   }
-  return found
+  return { found, steps }
 }

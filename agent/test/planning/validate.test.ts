@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { type JsonObject, parseJson } from '@comfymesh/protocol/json'
 import t from 'tap'
 import { validatePrompt } from '../../src/planning/validate.ts'
+import { MAX_NODE_ID_LENGTH, MAX_NODES } from '../../src/planning/validate-shape.ts'
 import { testDefinitions, testValidation } from '../fake-executor.ts'
 
 interface Vector {
@@ -129,7 +130,7 @@ t.test('links', async (t) => {
     t.equal(result.nodeErrors[1]?.errors[0]?.details, '1 (TN_Add) -> 1 (TN_Add)')
   })
   await t.test('a chain longer than any stack of calls', async (t) => {
-    const length = 20_000
+    const length = MAX_NODES - 1
     const prompt: { [id: string]: object } = {
       n0: { class_type: 'TN_Int', inputs: { value: 101 } },
       end: { class_type: 'TN_Out', inputs: { x: [`n${length - 1}`, 0] } },
@@ -209,4 +210,48 @@ t.test('a prompt that is no graph is refused, not thrown at', async (t) => {
   t.equal(withoutInputs.nodeErrors[1]?.errors[0]?.details, "'inputs'")
   const polluted = await validate(parseJson('{"1":{"class_type":"__proto__","inputs":{}}}'))
   t.equal(!polluted.valid && polluted.error.type, 'missing_node_type')
+})
+
+t.test('large prompts', async (t) => {
+  const nodes = (count: number, node: (index: number) => object) =>
+    Object.fromEntries(Array.from({ length: count }, (_, index) => [`n${index}`, node(index)]))
+  const add = (a: unknown, b: unknown = 1) => ({ class_type: 'TN_Add', inputs: { a, b } })
+  const out = (id: string) => ({ class_type: 'TN_Out', inputs: { x: [id, 0] } })
+  const detailsOf = async (prompt: object) => {
+    const result = await validate(prompt)
+    return result.valid ? 'valid' : result.error.details
+  }
+
+  await t.test('have an end', async (t) => {
+    t.equal(await detailsOf(nodes(MAX_NODES, (i) => (i === 0 ? add(1) : out('n0')))), 'valid')
+    const many = await detailsOf(nodes(MAX_NODES + 1, (i) => (i === 0 ? add(1) : out('n0'))))
+    t.equal(many, `The prompt has ${MAX_NODES + 1} nodes, and ${MAX_NODES} at most are possible`)
+    const name = 'x'.repeat(MAX_NODE_ID_LENGTH + 1)
+    t.match(await detailsOf({ [name]: add(1) }), /^Node ID '#x{50}\.\.\.' has more than 500/)
+  })
+  await t.test('a ring of thousands is told of in short', async (t) => {
+    const ring = nodes(MAX_NODES - 1, (i) => add([`n${(i + 1) % (MAX_NODES - 1)}`, 0]))
+    const result = await validate({ ...ring, out: out('n0') })
+    t.notOk(result.valid)
+    const cycle = result.nodeErrors.n0?.errors[0]
+    t.match(cycle?.details, /^n0 \(TN_Add\) -> .* -> \.\.\. 9899 more -> n0 \(TN_Add\)$/)
+    t.ok(JSON.stringify(result).length < 1_000_000)
+  })
+  await t.test('with a cycle at every node', async (t) => {
+    const loops = nodes(5000, (i) => add([`n${i + 1}`, 0], ['n0', 0]))
+    const result = await validate({ ...loops, n5000: add(['n0', 0]), out: out('n0') })
+    t.notOk(result.valid)
+    t.ok(JSON.stringify(result).length < 1_000_000)
+  })
+  await t.test('with thousands of outputs that depend on thousands of broken nodes', async (t) => {
+    const half = MAX_NODES / 2
+    const broken = (i: number) => add(i === 0 ? 1 : [`n${i - 1}`, 0], 'x')
+    const result = await validate(
+      nodes(MAX_NODES, (i) => (i < half ? broken(i) : out(`n${half - 1}`))),
+    )
+    t.notOk(result.valid)
+    t.equal(Object.keys(result.nodeErrors).length, half, 'each broken node is told of')
+    t.match(result.nodeErrors.n0?.dependent_outputs, [`n${half}`])
+    t.ok(JSON.stringify(result).length < 10_000_000)
+  })
 })
