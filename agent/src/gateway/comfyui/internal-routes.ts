@@ -12,7 +12,7 @@ import { isFileFolder } from './view-routes.ts'
 export interface InternalModules {
   readonly folders: ModelFolders
   readonly log: Log
-  readonly sockets: Pick<Sockets, 'tell'>
+  readonly sockets: Pick<Sockets, 'has' | 'tell'>
 }
 
 export function internalRoutes({ folders, log, sockets }: InternalModules): Route[] {
@@ -82,6 +82,9 @@ function createLogSubscriptions(log: Log, sockets: InternalModules['sockets']) {
 
   return (clientId: string, enabled: boolean) => {
     if (!enabled) return drop(clientId)
+    // Only as many as there are sockets: whoever is told of nothing is not kept either.
+    for (const id of clientIds) if (!sockets.has(id)) drop(id)
+    if (!sockets.has(clientId)) return
     clientIds.add(clientId)
     unfollow ??= log.follow(tellOf)
   }

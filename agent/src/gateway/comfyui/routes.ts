@@ -24,7 +24,7 @@ export interface ComfyuiModules {
   readonly folders: ModelFolders
   readonly userFiles: UserFiles
   readonly log: Log
-  readonly sockets: Pick<Sockets, 'tell'>
+  readonly sockets: Pick<Sockets, 'has' | 'tell'>
   readonly features: ComfyuiFeatures
 }
 

@@ -25,6 +25,7 @@ export interface ClientSocket {
 export interface Sockets {
   /** Takes over a connection; `clientId` as the client gave it, if it did. */
   attach(socket: ClientSocket, clientId: string | undefined): void
+  has(clientId: string): boolean
   /** Sends a message to one client. @returns false where it is not connected. */
   tell(clientId: string, type: string, data: JsonObject): boolean
   /** Ends all connections and stops following the job runner. */
@@ -127,6 +128,7 @@ export function createSockets(modules: SocketModules): Sockets {
       })
       greet(connection, id)
     },
+    has: (clientId) => connections.has(clientId),
     tell(clientId, type, data) {
       const connection = connections.get(clientId)
       if (connection === undefined) return false
