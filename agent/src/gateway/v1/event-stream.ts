@@ -28,7 +28,13 @@ const MAX_WAITING_BYTES = 16 * 1024 * 1024
 /** @param onClose is called once, whoever ends the stream. */
 export function openEventStream(onClose: () => void): EventStream {
   const stream = new Readable({ read() {} })
-  const keepAlive = setInterval(() => stream.push(':\n\n'), KEEP_ALIVE_MS).unref()
+  const keepAlive = setInterval(() => push(':\n\n'), KEEP_ALIVE_MS).unref()
+  let hasEnded = false
+  function push(text: string): void {
+    if (hasEnded || stream.destroyed) return
+    stream.push(text)
+    if (stream.readableLength > MAX_WAITING_BYTES) stream.destroy()
+  }
   stream.once('close', () => {
     clearInterval(keepAlive)
     onClose()
@@ -36,12 +42,11 @@ export function openEventStream(onClose: () => void): EventStream {
   const headers = { 'content-type': 'text/event-stream', 'cache-control': 'no-store' }
   return {
     answer: { status: 200, headers, body: stream },
-    tell(event) {
-      if (stream.destroyed) return
-      stream.push(written(event))
-      if (stream.readableLength > MAX_WAITING_BYTES) stream.destroy()
+    tell: (event) => push(written(event)),
+    end() {
+      hasEnded = true
+      stream.push(null)
     },
-    end: () => stream.push(null),
     close: () => stream.destroy(),
   }
 }

@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream'
+import { mock } from 'node:test'
 import { foldJob, type JobEvent, type JobState } from '@comfymesh/protocol/job'
 import { parseJson } from '@comfymesh/protocol/json'
 import t from 'tap'
@@ -74,6 +75,28 @@ t.test('a finished job is told at once', async (t) => {
   const blocks = await read(await ask(runner, '/v1/jobs/:id/events', 'job'))
   t.equal(blocks.length, 1)
   t.match(blocks[0], /"status":"completed"/)
+})
+
+t.test('a client that does not read is let go', async (t) => {
+  const runner = oneJob()
+  const stream = (await ask(runner, '/v1/jobs/:id/events', 'job')).body as Readable
+  const nodeId = 'n'.repeat(1024 * 1024)
+  for (let i = 0; i < 20; i++)
+    runner.happens({ ...stamp, type: 'node-progress', nodeId, value: 1, max: 9 })
+  t.ok(stream.destroyed)
+  await new Promise(setImmediate)
+  t.equal(runner.listeners.size, 0)
+})
+
+t.test('one that reads late still hears the end', async (t) => {
+  mock.timers.enable({ apis: ['setInterval'] })
+  t.teardown(() => mock.timers.reset())
+  const runner = oneJob()
+  const answer = await ask(runner, '/v1/jobs/:id/events', 'job')
+  runner.happens({ ...stamp, type: 'completed' })
+  mock.timers.tick(60_000)
+  const blocks = await read(answer)
+  t.match(blocks.at(-1), /"type":"completed"/)
 })
 
 t.test('a client that goes away is forgotten', async (t) => {
