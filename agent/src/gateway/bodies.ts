@@ -1,12 +1,14 @@
-/** Request bodies: read whole, whatever they are called, within a limit for one and for all. */
+/** Request bodies: read whole, whatever they are called, within limits for one and for all. */
 import type { Readable } from 'node:stream'
 import { MeshError } from '@comfymesh/protocol/errors'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { bodyPace, type Pace, steadily } from './body-pace.ts'
 import { TooLarge } from './route.ts'
 
 export interface BodyOptions {
   /** Of one request. */
   readonly maxBytes: number
+  readonly pace?: Pace
 }
 
 /**
@@ -19,7 +21,8 @@ const LARGEST_AT_ONCE = 3
  * Reads the body of every request into a Buffer. ComfyUI's clients send JSON as text, as a form
  * or with no type, so the type is looked at by those routes alone that take forms.
  */
-export function installBodies(server: FastifyInstance, { maxBytes }: BodyOptions): void {
+export function installBodies(server: FastifyInstance, options: BodyOptions): void {
+  const { maxBytes, pace = bodyPace } = options
   const maxHeldBytes = LARGEST_AT_ONCE * maxBytes
   const held = new WeakMap<object, number>()
   let heldBytes = 0
@@ -33,8 +36,7 @@ export function installBodies(server: FastifyInstance, { maxBytes }: BodyOptions
   server.addContentTypeParser('*', async (request: FastifyRequest, payload: Readable) => {
     const chunks: Buffer[] = []
     let bytes = 0
-    // Left early the stream stays open, for the answer goes out over the same connection.
-    for await (const chunk of payload.iterator({ destroyOnReturn: false })) {
+    for await (const chunk of steadily(payload, pace)) {
       bytes += chunk.length
       if (bytes > maxBytes) throw tooLarge(maxBytes)
       hold(request, chunk.length)

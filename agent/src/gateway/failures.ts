@@ -50,6 +50,8 @@ type Failure = Error & { readonly statusCode?: number; readonly code?: string }
 function answerTo(error: Failure): Answer {
   if (error instanceof MeshError) return failure(error)
   const status = error.statusCode ?? 500
+  if (status === 408)
+    return { ...text(`408: ${error.message}`, 408), headers: { connection: 'close' } }
   if (status < 500) return text(`${status}: ${error.message}`, status)
   const [systemStatus, words] = systemErrors[error.code ?? ''] ?? []
   return words === undefined ? text(SERVER_ERROR, 500) : text(words, systemStatus)

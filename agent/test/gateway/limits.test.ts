@@ -3,10 +3,13 @@ import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
 import { type AddressInfo, connect as connectTcp, type Socket } from 'node:net'
 import { text } from 'node:stream/consumers'
+import fastify from 'fastify'
 import t, { type Test } from 'tap'
 import { WebSocket } from 'ws'
 import type { AgentSettings } from '../../src/agent.ts'
+import { installBodies } from '../../src/gateway/bodies.ts'
 import { limitConnections } from '../../src/gateway/connections.ts'
+import { installFailures } from '../../src/gateway/failures.ts'
 import { createFakeExecutor } from '../fake-executor.ts'
 import { ask, startTestAgent } from '../test-agent.ts'
 
@@ -66,6 +69,39 @@ t.test('many large bodies at once wait for each other', async (t) => {
     return status === 503 ? later() : status
   }
   t.equal(await later(), 200, 'and what was held is free again')
+})
+
+t.test('a body that does not arrive', async (t) => {
+  const server = fastify({ forceCloseConnections: true })
+  installFailures(server, () => {})
+  const pace = { graceMs: 300, bytesPerSecond: 1 }
+  installBodies(server, { maxBytes: MEGABYTE, pace })
+  server.post('/', async ({ body }) => String((body as Buffer).length))
+  const url = await server.listen({ host: '127.0.0.1', port: 0 })
+  t.teardown(() => server.close())
+  const begin = (sent: number) => {
+    const socket = open(t, url)
+    socket.write('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2000\r\n\r\n')
+    socket.write('x'.repeat(sent))
+    return socket
+  }
+  const steady = begin(1000)
+  const stalled = await text(begin(0))
+  t.match(stalled, /^HTTP\/1.1 408.*too slowly.*faster connection/s)
+  t.match(stalled, /^connection: close\r$/im, 'and the connection is free')
+  steady.write('x'.repeat(1000))
+  const [answer] = await once(steady, 'data')
+  t.match(String(answer), /^HTTP\/1.1 200.*2000/s, 'what comes at its pace may come for longer')
+})
+
+t.test('headers that do not arrive', { timeout: 60_000 }, async (t) => {
+  const agent = await start(t)
+  const socket = open(t, agent.url)
+  socket.write('GET /prompt HTTP/1.1\r\nHost: ')
+  const answer = text(socket)
+  const dripping = setInterval(() => socket.write('a'), 1000)
+  t.teardown(() => clearInterval(dripping))
+  t.match(await answer, /^HTTP\/1.1 408/)
 })
 
 /** A server of two connections. */
