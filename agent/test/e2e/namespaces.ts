@@ -68,15 +68,19 @@ function ip(...argv: string[]): string {
   return execFileSync('ip', argv, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] })
 }
 
+let networks = 0
+
 /**
  * A network with some machines; it is gone with the test, and their agents with it.
  * This process reaches the machines at their addresses, too.
  */
 export function createNetwork(t: Test, machines: number): Network {
   removeLeftOvers()
-  const id = `cm${process.pid}`
+  // The system takes names and interfaces apart in its own time: each network has new ones.
+  const number = ++networks
+  const id = `cm${process.pid}n${number}`
   // Two tests that run side by side must not share a network.
-  const net = `10.${64 + (process.pid % 128)}.${(process.pid >> 7) % 256}`
+  const net = `10.${64 + ((process.pid + 37 * number) % 128)}.${(process.pid >> 7) % 256}`
   t.teardown(() => {
     for (let i = 1; i <= machines; i++) quietly('netns', 'delete', `${id}-${i}`)
     quietly('link', 'delete', id)
@@ -101,10 +105,10 @@ function quietly(...argv: string[]): void {
 /** What tests that were killed could not remove. */
 function removeLeftOvers(): void {
   const isOver = (pid: string | undefined) => pid !== undefined && !existsSync(`/proc/${pid}`)
-  for (const [name, pid] of ip('netns', 'list').matchAll(/^cm(\d+)-\d+/gm)) {
+  for (const [name, pid] of ip('netns', 'list').matchAll(/^cm(\d+)n\d+-\d+/gm)) {
     if (isOver(pid)) quietly('netns', 'delete', name)
   }
-  for (const [, name, pid] of ip('link').matchAll(/: (cm(\d+)):/g)) {
+  for (const [, name, pid] of ip('link').matchAll(/: (cm(\d+)n\d+):/g)) {
     if (isOver(pid)) quietly('link', 'delete', name!)
   }
 }
