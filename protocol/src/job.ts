@@ -145,8 +145,8 @@ export interface JobState {
 }
 
 /** True once nothing more will happen to the job. */
-export function isFinished(state: JobState): boolean {
-  return state.status !== 'queued' && state.status !== 'running'
+export function isFinished({ status }: Pick<JobState, 'status'>): boolean {
+  return status !== 'queued' && status !== 'running'
 }
 
 /**

@@ -4,6 +4,12 @@
  */
 import { MeshError } from '@comfymesh/protocol/errors'
 import { foldJob, isFinished, type JobRequest, type JobState } from '@comfymesh/protocol/job'
+import {
+  entryOf,
+  type JobEntry,
+  type JobSummary,
+  summariseJob,
+} from '@comfymesh/protocol/job-summary'
 import type { NodeDefinitions } from '@comfymesh/protocol/workflow'
 import type { Executor } from '../executors/executor.ts'
 import { definitionsOf } from '../planning/definitions.ts'
@@ -54,6 +60,10 @@ export interface JobRunner {
   interrupt(id?: string): void
   /** Gives memory back as soon as no job runs, before the next one. */
   free(what: FreeRequest): void
+  /** All jobs: those that run, those that wait in their order, those that ended. */
+  entries(): JobEntry[]
+  /** What lists show of jobs, in the order asked for; one that was forgotten is left out. */
+  summaries(jobs: readonly JobEntry[]): Promise<JobSummary[]>
   /** Finished jobs that had begun, the oldest first. */
   history(range?: HistoryRange): Promise<JobState[]>
   job(id: string): Promise<JobState | undefined>
@@ -261,6 +271,21 @@ export function createJobRunner(options: JobRunnerOptions, modules: JobRunnerMod
       if (!unloadModels && !freeMemory) return
       toFree = { unloadModels: true, freeMemory: freeMemory || toFree?.freeMemory === true }
       runWaiting()
+    },
+    entries() {
+      const unfinished = [...runningJobs(), ...queue.list().map(({ state }) => state)]
+      // One that ends at this moment is in both, and counts as ended.
+      const all = [...unfinished.map(entryOf), ...store.entries()]
+      return [...new Map(all.map((job) => [job.id, job])).values()]
+    },
+    async summaries(jobs) {
+      const states = jobs.map(({ id }) => unfinished(id))
+      const ended = await store.summaries(jobs.filter((_, index) => states[index] === undefined))
+      const byId = new Map(ended.map((summary) => [summary.id, summary]))
+      return jobs.flatMap(({ id }, index) => {
+        const state = states[index]
+        return state === undefined ? (byId.get(id) ?? []) : summariseJob(state)
+      })
     },
     history: (range) => store.history(range),
     job: async (id) => unfinished(id) ?? (await store.finished(id)),

@@ -9,8 +9,25 @@ import {
   type JobState,
   jobEventSchema,
 } from '@comfymesh/protocol/job'
+import {
+  entryOf,
+  type JobEntry,
+  type JobSummary,
+  summariseJob,
+} from '@comfymesh/protocol/job-summary'
 import { parseJson, stringifyJson } from '@comfymesh/protocol/json'
 import type { Database, Write } from './database.ts'
+import {
+  END,
+  entryOfKey,
+  finishedRows,
+  jobKey,
+  parseState,
+  parseSummary,
+  removal,
+  summaryKey,
+  summaryRange,
+} from './finished-rows.ts'
 
 /** How many finished jobs are remembered: ComfyUI's number. */
 const MAX_FINISHED = 10_000
@@ -41,6 +58,10 @@ export interface JobStore {
   /** The states of all jobs that have not ended, by folding their events. */
   unfinished(): Promise<JobState[]>
   finished(jobId: string): Promise<JobState | undefined>
+  /** All finished jobs, in no order to count on; also those that were cancelled while they waited. */
+  entries(): JobEntry[]
+  /** What lists show of finished jobs, in the order asked for; one that was forgotten is left out. */
+  summaries(jobs: readonly JobEntry[]): Promise<JobSummary[]>
   /** Finished jobs that had begun, the oldest first. Reads those of the range and no others. */
   history(range?: HistoryRange): Promise<JobState[]>
   forget(jobIds: readonly string[] | 'all'): Promise<void>
@@ -52,21 +73,17 @@ export interface JobStore {
 }
 
 const COUNTER_KEY = 'counter'
-/** Sorts after every character that an id or a number can hold. */
-const END = '\uffff'
-
-/** The two lists of finished jobs, each in the order of ending. */
-const ended = {
-  history: { gt: 'history/', lt: `history/${END}` },
-  /** Those that ended before they had begun: ComfyUI's history does not have them. */
-  unbegun: { gt: 'unbegun/', lt: `unbegun/${END}` },
-}
 
 export async function openJobStore(database: Database): Promise<JobStore> {
   const log = eventLog(database)
   let counter = Number((await database.get(COUNTER_KEY)) ?? 0)
   let writtenCounter = counter
-  let remembered = (await endedKeys()).length
+  /** Where every finished job stands in the lists, by id. */
+  const finishedJobs = new Map<string, JobEntry>()
+  for (const key of await database.keys(summaryRange).all()) {
+    const entry = entryOfKey(key)
+    finishedJobs.set(entry.id, entry)
+  }
   /** Finished jobs whose end the disk refused. */
   const unwritten = new Map<string, JobState>()
 
@@ -83,78 +100,89 @@ export async function openJobStore(database: Database): Promise<JobStore> {
     return [{ type: 'put', key: COUNTER_KEY, value: String(counter) }]
   }
 
-  async function endedKeys(): Promise<string[]> {
-    const lists = Object.values(ended).map((range) => database.keys(range).all())
-    return (await Promise.all(lists)).flat()
+  const inOrderOfEnding = () =>
+    [...finishedJobs.values()].sort((a, b) => a.finishedAtMs! - b.finishedAtMs!)
+
+  /** The rows of the jobs, or what the disk has not taken yet; those that are gone are left out. */
+  async function read<T>(jobs: readonly JobEntry[], { keyOf, parse, from }: RowKind<T>) {
+    const texts = await database.getMany(jobs.map(keyOf))
+    return jobs.flatMap(({ id }, index): T[] => {
+      const state = unwritten.get(id)
+      if (state !== undefined) return [from(state)]
+      const text = texts[index]
+      return text === undefined ? [] : [parse(text)]
+    })
   }
 
-  async function historyKeys({ last, offset = 0, limit }: HistoryRange): Promise<string[]> {
-    if (last !== undefined)
-      return (await database.keys({ ...ended.history, reverse: true, limit: last }).all()).reverse()
-    // -1 is level's word for no limit.
-    const upTo = limit === undefined ? -1 : offset + limit
-    return (await database.keys({ ...ended.history, limit: upTo }).all()).slice(offset)
+  async function remove(jobs: readonly JobEntry[]): Promise<void> {
+    const late = await Promise.all(jobs.flatMap(({ id }) => lateEnd(id)))
+    await database.write([...late.flat(), ...jobs.flatMap(removal)], { what: 'The history' })
+    for (const { id } of jobs) {
+      finishedJobs.delete(id)
+      unwritten.delete(id)
+    }
   }
 
-  /** A client may run a prompt under the id of one that has ended; the new job takes its place. */
-  async function replaced({ state, event }: JobRecord): Promise<Write[]> {
-    if (event.type !== 'accepted') return []
-    const { id } = state.request
-    const text = await database.get(jobKey(id))
-    unwritten.delete(id)
-    if (text === undefined) return []
-    remembered -= 1
-    return forgetting(endedKey(parseState(text)))
-  }
-
-  async function forgetExcess(): Promise<void> {
-    if (remembered <= MAX_FINISHED) return
-    const keys = (await endedKeys()).sort((a, b) => (stampOf(a) < stampOf(b) ? -1 : 1))
-    const excess = keys.slice(0, -MAX_FINISHED)
-    await database.write(excess.flatMap(forgetting), { what: 'The history' })
-    remembered = MAX_FINISHED
+  const lateEnd = (id: string) => {
+    const state = unwritten.get(id)
+    return state === undefined ? [] : [log.endOf(state)]
   }
 
   return {
     unfinished: log.unfinished,
     finished,
+    entries: () => [...finishedJobs.values()],
+    summaries: (jobs) => read(jobs, summaryRows),
     async append(...records) {
       const ends = records.filter(({ state }) => isFinished(state))
-      const old = await Promise.all(records.map(replaced))
-      const late = [...unwritten.values()]
-      const lateWrites = await Promise.all(late.map(log.endOf))
+      // A client may run a prompt under the id of one that has ended; the new job takes its place.
+      const accepted = records.filter(({ event }) => event.type === 'accepted')
+      const replaced = accepted.flatMap(({ event }) => finishedJobs.get(event.jobId) ?? [])
+      const late = [...unwritten.keys()]
+      const lateWrites = await Promise.all(late.flatMap(lateEnd))
       try {
-        await log.append(records, [...old, ...lateWrites, counterWrite()].flat())
+        const makingRoom = [...lateWrites.flat(), ...replaced.flatMap(removal)]
+        await log.append(records, [...makingRoom, ...counterWrite()])
       } catch (error) {
         writtenCounter = -1
         for (const { state } of ends) unwritten.set(state.request.id, state)
         throw error
+      } finally {
+        for (const { state } of ends) finishedJobs.set(state.request.id, entryOf(state))
       }
-      const written = late.filter(({ request }) => unwritten.delete(request.id))
-      remembered += ends.length + written.length
-      await forgetExcess()
+      for (const id of late) unwritten.delete(id)
+      for (const { id } of replaced) finishedJobs.delete(id)
+      if (finishedJobs.size > MAX_FINISHED) await remove(inOrderOfEnding().slice(0, -MAX_FINISHED))
     },
     async history(range = {}) {
-      const others = [...unwritten.values()].filter((job) => job.startedAtMs !== undefined)
-      // What the disk refused counts as the newest.
-      const chosen =
-        others.length === 0
-          ? await historyKeys(range)
-          : partOf([...(await historyKeys({})), ...others], range)
-      const keys = chosen.filter((one) => typeof one === 'string').map((key) => jobKey(idOf(key)))
-      const texts = await database.getMany(keys)
-      const written = texts.flatMap((text) => (text === undefined ? [] : [parseState(text)]))
-      return [...written, ...chosen.filter((one) => typeof one !== 'string')]
+      const begun = inOrderOfEnding().filter(({ startedAtMs }) => startedAtMs !== undefined)
+      return read(partOf(begun, range), stateRows)
     },
     async forget(jobIds) {
-      for (const id of jobIds === 'all' ? [...unwritten.keys()] : jobIds) unwritten.delete(id)
-      const chosen = jobIds === 'all' ? undefined : new Set(jobIds)
-      const keys = (await endedKeys()).filter((key) => chosen?.has(idOf(key)) ?? true)
-      await database.write(keys.flatMap(forgetting), { what: 'The history' })
-      remembered -= keys.length
+      const ids = jobIds === 'all' ? [...finishedJobs.keys()] : [...new Set(jobIds)]
+      await remove(ids.flatMap((id) => finishedJobs.get(id) ?? []))
     },
     nextNumber: () => counter++,
   }
+}
+
+/** A kind of row that every finished job has. */
+interface RowKind<T> {
+  readonly keyOf: (job: JobEntry) => string
+  readonly parse: (text: string) => T
+  readonly from: (state: JobState) => T
+}
+
+const summaryRows: RowKind<JobSummary> = {
+  keyOf: summaryKey,
+  parse: parseSummary,
+  from: summariseJob,
+}
+
+const stateRows: RowKind<JobState> = {
+  keyOf: ({ id }) => jobKey(id),
+  parse: parseState,
+  from: (state) => state,
 }
 
 /** The part of the store that knows how events lie on disk. */
@@ -212,13 +240,9 @@ function eventLog(database: Database) {
   }
 }
 
-/** The end of a job: its state instead of its events, and a place in a list. */
+/** The end of a job: its state and its summary instead of its events. */
 function compacted(state: JobState, eventKeys: readonly string[]): Write[] {
-  return [
-    ...eventKeys.map((key) => ({ type: 'del', key }) as const),
-    { type: 'put', key: jobKey(state.request.id), value: stringifyJson(state) },
-    { type: 'put', key: endedKey(state), value: '' },
-  ]
+  return [...eventKeys.map((key) => ({ type: 'del', key }) as const), ...finishedRows(state)]
 }
 
 function partOf<T>(list: readonly T[], { last, offset = 0, limit }: HistoryRange): T[] {
@@ -226,20 +250,7 @@ function partOf<T>(list: readonly T[], { last, offset = 0, limit }: HistoryRange
   return list.slice(offset, limit === undefined ? undefined : offset + limit)
 }
 
-function forgetting(key: string): Write[] {
-  return [
-    { type: 'del', key },
-    { type: 'del', key: jobKey(idOf(key)) },
-  ]
-}
-
-/** States are written by this program only and were checked when they were events. */
-function parseState(text: string): JobState {
-  return parseJson(text) as unknown as JobState
-}
-
 const INDEX_DIGITS = 8
-const TIME_DIGITS = 15
 
 function eventKey(id: string, index: number): string {
   return `event/${id}/${String(index).padStart(INDEX_DIGITS, '0')}`
@@ -247,24 +258,4 @@ function eventKey(id: string, index: number): string {
 
 function indexOf(eventKey: string): number {
   return Number(eventKey.slice(-INDEX_DIGITS))
-}
-
-function jobKey(id: string): string {
-  return `job/${id}`
-}
-
-/** In the order of ending; the id at the end tells two of the same millisecond apart. */
-function endedKey(state: JobState): string {
-  const list = state.startedAtMs === undefined ? 'unbegun' : 'history'
-  const stamp = String(state.finishedAtMs).padStart(TIME_DIGITS, '0')
-  return `${list}/${stamp}/${state.request.id}`
-}
-
-/** The time and the id: what stands behind the name of the list. */
-function stampOf(endedKey: string): string {
-  return endedKey.slice(endedKey.indexOf('/') + 1)
-}
-
-function idOf(endedKey: string): string {
-  return stampOf(endedKey).slice(TIME_DIGITS + 1)
 }

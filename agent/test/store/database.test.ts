@@ -1,4 +1,6 @@
 import { join } from 'node:path'
+import type { JobState } from '@comfymesh/protocol/job'
+import { parseJson, stringifyJson } from '@comfymesh/protocol/json'
 import { Level } from 'level'
 import t from 'tap'
 import { openDatabase } from '../../src/store/database.ts'
@@ -21,7 +23,7 @@ t.test('a database of a newer comfymesh is left alone', async (t) => {
   const dataDir = t.testdir()
   await (await openDatabase(dataDir)).close()
   const raw = new Level<string, string>(join(dataDir, 'database'))
-  t.equal(await raw.get('schemaVersion'), '2')
+  t.equal(await raw.get('schemaVersion'), '3')
   await raw.put('schemaVersion', '99')
   await raw.close()
   await t.rejects(openDatabase(dataDir), { code: 'storage_failed', message: /newer comfymesh/ })
@@ -31,23 +33,37 @@ t.test('a database of a newer comfymesh is left alone', async (t) => {
 t.test('a data folder of schema 1', async (t) => {
   const dataDir = t.testdir()
   const old = new Level<string, string>(join(dataDir, 'database'))
-  const began = 'history/000000000000005/ran'
-  const unbegan = 'history/000000000000006/cancelled'
+  const ran = finishedJob('ran', 5)
+  const { startedAtMs: _, ...cancelled } = finishedJob('cancelled', 6)
   await old.batch([
     { type: 'put', key: 'schemaVersion', value: '1' },
-    { type: 'put', key: began, value: '' },
-    { type: 'put', key: unbegan, value: 'never began' },
+    { type: 'put', key: 'history/000000000000005/ran', value: '' },
+    { type: 'put', key: 'history/000000000000006/cancelled', value: 'never began' },
+    { type: 'put', key: 'history/000000000000007/lost', value: '' },
+    { type: 'put', key: 'job/ran', value: stringifyJson(ran) },
+    { type: 'put', key: 'job/cancelled', value: stringifyJson(cancelled) },
   ])
   await old.close()
   const database = await openDatabase(dataDir)
   t.teardown(() => database.close())
-  t.strictSame(await database.keys().all(), [
-    began,
-    'schemaVersion',
-    'unbegun/000000000000006/cancelled',
-  ])
-  t.equal(await database.get('schemaVersion'), '2')
+  const began = 'finished/000000000000005/000000000000001/000000000000002/interrupted/ran'
+  const unbegun = 'finished/000000000000006/000000000000001//interrupted/cancelled'
+  t.strictSame(
+    await database.keys().all(),
+    [began, unbegun, 'job/cancelled', 'job/ran', 'schemaVersion'],
+    'each has a summary; what has no state is forgotten',
+  )
+  t.equal(await database.get('schemaVersion'), '3')
+  const summary = parseJson((await database.get(began))!)
+  t.match(summary, { id: 'ran', finishedAtMs: 5, prompt: { seed: '18446744073709551615' } })
 })
+
+function finishedJob(id: string, finishedAtMs: number): JobState {
+  const prompt = { 1: { class_type: 'TN_Seed', inputs: { seed: 18446744073709551615n } } }
+  const request = { id, number: 1, prompt, extraData: {}, outputs: ['1'], createdAtMs: 1 }
+  const nothing = { nodes: [], stages: [], outputs: {}, named: {} }
+  return { request, status: 'interrupted', startedAtMs: 2, finishedAtMs, ...nothing }
+}
 
 t.test('after a write that failed the database is opened anew before the next', async (t) => {
   const dataDir = t.testdir()

@@ -1,4 +1,5 @@
 import { foldJob, type JobEvent, type JobState } from '@comfymesh/protocol/job'
+import type { JobEntry } from '@comfymesh/protocol/job-summary'
 import t, { type Test } from 'tap'
 import { openDatabase } from '../../src/store/database.ts'
 import { type HistoryRange, type JobStore, openJobStore } from '../../src/store/jobs.ts'
@@ -103,11 +104,59 @@ t.test('a part of the history', async (t) => {
   t.strictSame(read, ['job/c'], 'no other is read')
 })
 
+t.test('lists are made of summaries, not of states', async (t) => {
+  const { store, database, dataDir } = await open(t)
+  await append(store, ended('a', 30))
+  await append(store, ended('b', 9))
+  await append(store, [accepted('c'), { type: 'interrupted', jobId: 'c', atMs: 40 }])
+  await append(store, [accepted('waits')])
+  const entries = [
+    { id: 'b', status: 'completed', createdAtMs: 1, startedAtMs: 2, finishedAtMs: 9 },
+    { id: 'a', status: 'completed', createdAtMs: 1, startedAtMs: 2, finishedAtMs: 30 },
+    { id: 'c', status: 'interrupted', createdAtMs: 1, finishedAtMs: 40 },
+  ]
+  const byEnd = (one: JobEntry, other: JobEntry) => one.finishedAtMs! - other.finishedAtMs!
+  t.strictSame(store.entries().sort(byEnd), entries)
+  await database.close()
+
+  const again = await open(t, dataDir)
+  t.strictSame(again.store.entries().sort(byEnd), entries, 'after a restart too')
+  const read: string[] = []
+  const { getMany } = again.database
+  Object.assign(again.database, {
+    getMany: (keys: string[]) => {
+      read.push(...keys)
+      return getMany.call(again.database, keys, {})
+    },
+  })
+  const [a, b, c] = ['a', 'b', 'c'].map((id) => entries.find((job) => job.id === id) as JobEntry)
+  const summaries = await again.store.summaries([c!, a!])
+  t.match(summaries, [
+    { id: 'c', status: 'interrupted', number: 1 },
+    { id: 'a', prompt: { seed: '18446744073709551615' }, files: [] },
+  ])
+  t.ok(read.length === 2 && read.every((key) => key.startsWith('finished/')), 'no state is read')
+  await again.store.forget(['a'])
+  const left = await again.store.summaries([a!, b!])
+  t.strictSame(
+    left.map(({ id }) => id),
+    ['b'],
+  )
+  t.strictSame(
+    again.store
+      .entries()
+      .map(({ id }) => id)
+      .sort(),
+    ['b', 'c'],
+  )
+})
+
 t.test('a new job takes the place of an old one with its id', async (t) => {
   const { store } = await open(t)
   await append(store, ended('a', 5))
   await append(store, [accepted('a')])
   t.strictSame(await store.history(), [])
+  t.strictSame(store.entries(), [])
   t.equal(await store.finished('a'), undefined)
   t.equal((await store.unfinished()).length, 1)
 })
@@ -150,6 +199,7 @@ t.test('a full disk: said in words, and the end of a job is known all the same',
   t.strictSame(await ids(), ['a'])
   t.strictSame(await store.history({ last: 1 }), [state])
   t.strictSame(await store.history({ offset: 1 }), [])
+  t.match(await store.summaries(store.entries()), [{ id: 'a', status: 'completed' }])
   t.strictSame(await store.unfinished(), [running], 'a restart would run it again')
   await append(store, ended('b', 10))
   t.strictSame(await ids(), ['a', 'b'])
@@ -157,4 +207,25 @@ t.test('a full disk: said in words, and the end of a job is known all the same',
   await database.close()
   const again = (await open(t, dataDir)).store
   t.strictSame(await again.finished('a'), state)
+})
+
+t.test('what happens to a job whose end the disk refused', async (t) => {
+  const { store, database } = await open(t)
+  const refuse = async (id: string) => {
+    const events = ended(id, 9)
+    const running = await append(store, events.slice(0, 2))
+    const { batch } = database
+    Object.assign(database, { batch: async () => Promise.reject(new Error('full')) })
+    const state = foldJob(running, events[2]!)
+    await t.rejects(store.append({ state, event: events[2]! }), { code: 'storage_failed' })
+    Object.assign(database, { batch })
+  }
+  await refuse('forgotten')
+  await store.forget(['forgotten'])
+  t.strictSame(await store.unfinished(), [], 'it does not run again')
+  t.strictSame(store.entries(), [])
+  await refuse('replaced')
+  const next = await append(store, [accepted('replaced')])
+  t.strictSame(await store.unfinished(), [next], 'nothing of the old one is in the new one')
+  t.strictSame(store.entries(), [])
 })

@@ -17,10 +17,16 @@ import {
 } from './runner-messages.ts'
 import { createModelSessions, type OwnedModelSessions } from './sessions/model-sessions.ts'
 import { testProviders } from './sessions/providers.ts'
-import { createStageRunner, type StageRunner } from './stage-runner.ts'
+import { createStageRunner, type StageRunner, type StageRunnerModules } from './stage-runner.ts'
 
-/** Serves the process that forked this one until it goes away. */
-export function serveStages(rows: ReadonlyMap<string, NodeRow>): void {
+/**
+ * Serves the process that forked this one until it goes away.
+ * @param now by which nodes are measured, and what they tell is held back.
+ */
+export function serveStages(
+  rows: ReadonlyMap<string, NodeRow>,
+  now: () => number = () => performance.now(),
+): void {
   let configured: Configured | undefined
   let running: { readonly run: number; readonly controller: AbortController } | undefined
 
@@ -28,7 +34,7 @@ export function serveStages(rows: ReadonlyMap<string, NodeRow>): void {
 
   const handlers: Handlers<Commands> = {
     configure: async ({ configuration }) => {
-      configured = await configure(rows, configuration)
+      configured = await configure({ rows, now }, configuration)
       send({ type: 'ready' })
     },
     run: async ({ run, stage, previews }) => {
@@ -66,7 +72,7 @@ interface Configured {
 }
 
 async function configure(
-  rows: ReadonlyMap<string, NodeRow>,
+  own: Pick<StageRunnerModules, 'rows' | 'now'>,
   { folders, sessions, providers, outputCacheBytes }: RunnerConfiguration,
 ): Promise<Configured> {
   const reports = await testProviders(sessions, providers, {
@@ -76,7 +82,7 @@ async function configure(
   const warn = (message: string) => send({ type: 'warning', message })
   const models = createModelSessions(sessions, reports, warn)
   const runStage = createStageRunner({
-    rows,
+    ...own,
     folders: new ModelFolders(folders),
     models,
     outputs: createOutputCache(outputCacheBytes),

@@ -30,7 +30,7 @@ export type ReportProgress = (
  */
 export function createProgressReporter(
   { nodeId, previews, report }: ProgressOptions,
-  now: () => number = () => performance.now(),
+  now: () => number,
 ): ReportProgress {
   let lastAt = Number.NEGATIVE_INFINITY
   let lastValue = Number.NEGATIVE_INFINITY

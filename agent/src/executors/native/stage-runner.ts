@@ -16,6 +16,8 @@ export interface StageRunnerModules {
   readonly folders: ModelFolders
   readonly models: ModelSessions
   readonly outputs: OutputCache
+  /** Milliseconds of a clock that only goes forward. */
+  readonly now: () => number
 }
 
 export interface StageRunOptions {
@@ -71,12 +73,12 @@ async function runOrRecall(
     options.report(finished(node, recalled, { cached: true, elapsedMs: 0 }))
     return recalled
   }
-  const startedAt = performance.now()
+  const startedAt = modules.now()
   options.report({ type: 'node-started', nodeId: node.id })
   try {
     const show = await runNode(node, shown, modules, options)
     modules.outputs.set(node.signature, show)
-    const elapsedMs = performance.now() - startedAt
+    const elapsedMs = modules.now() - startedAt
     options.report(finished(node, show, { cached: false, elapsedMs }))
     return show
   } catch (thrown) {
@@ -87,14 +89,14 @@ async function runOrRecall(
 async function runNode(
   node: StageNode,
   shown: ReadonlyMap<string, NodeShow>,
-  { rows, models, folders }: StageRunnerModules,
+  { rows, models, folders, now }: StageRunnerModules,
   { signal, previews, report }: StageRunOptions,
 ): Promise<NodeShow> {
   const row = rows.get(node.classType)
   if (row === undefined) {
     throw new MeshError('node_failed', `this agent has no node ${node.classType}`)
   }
-  const reportStep = createProgressReporter({ nodeId: node.id, previews, report })
+  const reportStep = createProgressReporter({ nodeId: node.id, previews, report }, now)
   const context: NodeContext = {
     nodeId: node.id,
     models,

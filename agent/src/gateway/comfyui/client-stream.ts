@@ -7,16 +7,11 @@
  * state: only that is kept, and a program that follows its own prompt_id misses no message but
  * those about single steps.
  */
+
 import { isFinished, type JobState } from '@comfymesh/protocol/job'
+import { neverBegan } from '@comfymesh/protocol/job-summary'
 import type { JobUpdate } from '../../execution/live-job.ts'
-import {
-  announcement,
-  ending,
-  type Message,
-  messagesFor,
-  neverBegan,
-  reminder,
-} from './messages.ts'
+import { announcement, ending, type Message, messagesFor, reminder } from './messages.ts'
 
 export interface ClientStream {
   /** The job that the client sees running, in its latest state. */

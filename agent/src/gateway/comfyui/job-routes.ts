@@ -1,12 +1,13 @@
 /** ComfyUI's /api/jobs: jobs that wait, run and ended in one list. */
-import { isFinished } from '@comfymesh/protocol/job'
+import { type JobSummary, neverBegan } from '@comfymesh/protocol/job-summary'
 import type { JsonValue } from '@comfymesh/protocol/json'
 import type { JobRunner } from '../../execution/job-runner.ts'
 import { isJobId } from '../../execution/submissions.ts'
 import { CoercionError, coerce } from '../../planning/coerce.ts'
 import { pythonRepr } from '../../planning/python-text.ts'
+import { pageOf } from '../job-page.ts'
 import { type Answer, json, jsonBody, type Request, type Route } from '../route.ts'
-import { type JobFilter, jobDetail, jobItem, jobStatuses, pageOf } from './job-list.ts'
+import { type JobFilter, jobDetail, jobItem, jobStatuses, listedJobs } from './job-list.ts'
 
 export function jobRoutes({ runner }: { readonly runner: JobRunner }): Route[] {
   return [
@@ -17,7 +18,7 @@ export function jobRoutes({ runner }: { readonly runner: JobRunner }): Route[] {
       handle: async ({ params }) => {
         const job = await runner.job(params.id!)
         // One that was taken from the queue is forgotten, as in ComfyUI.
-        const isKnown = job !== undefined && !(isFinished(job) && job.startedAtMs === undefined)
+        const isKnown = job !== undefined && !neverBegan(job)
         return isKnown ? json(jobDetail(job)) : json({ error: 'Job not found' }, 404)
       },
     },
@@ -33,20 +34,14 @@ export function jobRoutes({ runner }: { readonly runner: JobRunner }): Route[] {
 async function list(runner: JobRunner, query: URLSearchParams): Promise<Answer> {
   const filter = filterOf(query)
   if ('error' in filter) return json(filter, 400)
-  const unfinished = [...runner.running(), ...runner.pending()]
-  const ended = wantsEnded(filter) ? await runner.history() : []
-  // One that ends meanwhile is in both, and counts as ended.
-  const all = new Map([...unfinished, ...ended].map((job) => [job.request.id, job]))
-  const { jobs, total } = pageOf([...all.values()], filter)
-  const { offset, limit = null } = filter
-  const pagination = { offset, limit, total, has_more: offset + jobs.length < total }
+  const { offset, limit, workflowId } = filter
+  const isAsked =
+    workflowId === undefined ? undefined : (job: JobSummary) => job.workflowId === workflowId
+  const all = listedJobs(runner.entries(), filter)
+  const { jobs, total } = await pageOf(runner, all, { offset, limit, isAsked })
+  const has_more = offset + jobs.length < total
+  const pagination = { offset, limit: limit ?? null, total, has_more }
   return json({ jobs: jobs.map(jobItem), pagination })
-}
-
-/** The history is long and on disk: who asks for what waits or runs does not wait for it. */
-function wantsEnded({ statuses }: JobFilter): boolean {
-  const unended: readonly string[] = ['pending', 'in_progress']
-  return statuses?.some((status) => !unended.includes(status)) ?? true
 }
 
 /** What is asked for, or what is wrong with it in ComfyUI's words. */

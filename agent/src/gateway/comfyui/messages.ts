@@ -3,8 +3,15 @@
  * gets a message is for sockets.ts, what happened for the job runner.
  */
 import { isFinished, type JobEventOf, type JobState } from '@comfymesh/protocol/job'
+import {
+  executedNodes,
+  failureOf,
+  type JobFailure,
+  type JobSummary,
+  neverBegan,
+} from '@comfymesh/protocol/job-summary'
 import type { JsonObject } from '@comfymesh/protocol/json'
-import { isLink, type NodeId } from '@comfymesh/protocol/workflow'
+import type { NodeId } from '@comfymesh/protocol/workflow'
 import type { JobUpdate } from '../../execution/live-job.ts'
 
 /**
@@ -53,6 +60,7 @@ export function messagesFor(update: JobUpdate, remaining: number): Message[] {
     case 'completed':
     case 'failed':
     case 'interrupted': {
+      // It just leaves the queue.
       if (neverBegan(state)) return [status]
       const [how, idle] = ending(state)
       return [how, status, idle]
@@ -105,11 +113,6 @@ function howItEnded(state: JobState): Message {
   return stamped('execution_success', { prompt_id: request.id }, atMs)
 }
 
-/** Whether a job was cancelled while it waited: it just leaves the queue. */
-export function neverBegan({ status, startedAtMs }: JobState): boolean {
-  return status === 'interrupted' && startedAtMs === undefined
-}
-
 export function statusMessage(remaining: number): Message {
   const data = { status: { exec_info: { queue_remaining: remaining } } }
   return { kind: 'text', audience: 'everybody', type: 'status', data }
@@ -117,20 +120,26 @@ export function statusMessage(remaining: number): Message {
 
 /** What ComfyUI says about a failed job, in its messages and in its history. */
 export function errorData(state: JobState): JsonObject {
-  const nodeId = state.endNodeId ?? state.request.outputs[0] ?? null
-  const node = nodeId === null ? undefined : state.request.prompt[nodeId]
-  const constants = Object.entries(node?.inputs ?? {}).filter(([, value]) => !isLink(value))
-  const { code, message } = state.error ?? { code: 'internal', message: 'The job failed.' }
+  return failureData({ ...state, id: state.request.id }, failureOf(state))
+}
+
+/** The same, in its list of jobs. */
+export function failureData(
+  job: Pick<JobSummary, 'id' | 'error'>,
+  failure: JobFailure,
+): JsonObject {
+  const { code, message } = job.error ?? { code: 'internal', message: 'The job failed.' }
+  const inputs = Object.entries(failure.constants).map(([name, value]) => [name, [value]])
   return {
-    prompt_id: state.request.id,
-    node_id: nodeId,
-    node_type: node?.class_type ?? null,
-    executed: executedNodes(state),
+    prompt_id: job.id,
+    node_id: failure.nodeId,
+    node_type: failure.classType,
+    executed: [...failure.executed],
     exception_message: `${message}\n`,
     exception_type: code,
     traceback: [],
-    current_inputs: Object.fromEntries(constants.map(([name, value]) => [name, [value]])),
-    current_outputs: plannedNodes(state),
+    current_inputs: Object.fromEntries(inputs),
+    current_outputs: [...failure.planned],
   }
 }
 
@@ -220,14 +229,4 @@ function progressState(state: JobState): Message {
   })
   const data = { prompt_id, nodes: Object.fromEntries(nodes) as JsonObject }
   return { kind: 'text', audience: 'client-or-everybody', type: 'progress_state', data }
-}
-
-function executedNodes(state: JobState): NodeId[] {
-  return state.nodes
-    .filter(({ status, cached }) => status === 'finished' && !cached)
-    .map(({ nodeId }) => nodeId)
-}
-
-function plannedNodes(state: JobState): NodeId[] {
-  return state.plan?.stages.flatMap(({ nodes }) => nodes.map(({ id }) => id)) ?? []
 }

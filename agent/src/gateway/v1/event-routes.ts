@@ -1,10 +1,11 @@
 /** The events of all jobs, under /v1. */
+import { summariseJob } from '@comfymesh/protocol/job-summary'
 import { z } from 'zod'
 import type { JobRunner } from '../../execution/job-runner.ts'
 import type { Answer, Request, Route } from '../route.ts'
 import type { EventMemory, RememberedEvent } from './event-memory.ts'
 import { type EventStream, openEventStream } from './event-stream.ts'
-import { summaryOf } from './job-schemas.ts'
+import { listedJob } from './job-schemas.ts'
 
 export interface EventModules {
   readonly runner: Pick<JobRunner, 'running' | 'pending'>
@@ -43,7 +44,9 @@ function listen({ runner, events }: EventModules, { headers, query }: Request): 
   let ended = () => {}
   const stream = openEventStream(() => ended())
   if (missed === undefined) {
-    const jobs = [...runner.running(), ...runner.pending()].map(summaryOf)
+    const jobs = [...runner.running(), ...runner.pending()].map((state) =>
+      listedJob(summariseJob(state)),
+    )
     stream.tell({ name: 'jobs', data: { jobs } })
   }
   for (const event of missed ?? []) tellEvent(stream, event)

@@ -4,17 +4,18 @@
  */
 import { MeshError } from '@comfymesh/protocol/errors'
 import { isFinished, type JobState } from '@comfymesh/protocol/job'
-import { summarisePrompt } from '@comfymesh/protocol/prompt-summary'
+import type { JobEntry, JobSummary } from '@comfymesh/protocol/job-summary'
 import { z } from 'zod'
 import type { JobRunner } from '../../execution/job-runner.ts'
+import { pageOf } from '../job-page.ts'
 import { type Answer, json, type Request, type Route } from '../route.ts'
 import { parsedQuery } from './answers.ts'
 import { openEventStream } from './event-stream.ts'
-import { jobStateSchema, jobStatuses, jobSummarySchema, summaryOf } from './job-schemas.ts'
+import { jobStateSchema, jobStatuses, jobSummarySchema, listedJob } from './job-schemas.ts'
 
 type Jobs = Pick<
   JobRunner,
-  'job' | 'subscribe' | 'running' | 'pending' | 'history' | 'interrupt' | 'cancelPending' | 'forget'
+  'job' | 'subscribe' | 'entries' | 'summaries' | 'interrupt' | 'cancelPending' | 'forget'
 >
 
 const listParameters = {
@@ -137,44 +138,26 @@ async function cancel(runner: Jobs, id: string, status: JobState['status']): Pro
 
 async function listJobs(runner: Jobs, request: Request): Promise<Answer> {
   const { status, search, limit, offset } = parsedQuery(listParameters, request)
-  const isFound = searchFor(search)
-  const isAsked = (job: JobState) =>
-    (status === undefined || status.includes(job.status)) && isFound(job)
-  const active = [...runner.running(), ...runner.pending()].filter(isAsked).sort(newestFirst)
-  const wanted = offset + limit + 1
-  const finished = await newestFinished(runner, isAsked, wanted - active.length)
-  const found = [...active, ...finished].slice(offset, wanted)
-  const jobs = found.slice(0, limit).map(summaryOf)
-  return json({ jobs, offset, limit, hasMore: found.length > limit })
+  const jobs = runner.entries().filter((job) => status?.includes(job.status) ?? true)
+  jobs.sort(newestFirst)
+  const words = search.toLowerCase().split(/\s+/).filter(Boolean)
+  const isAsked = words.length === 0 ? undefined : isMadeWith(words)
+  const end = offset + limit
+  const page = await pageOf(runner, jobs, { offset, limit, isAsked, countTo: end + 1 })
+  return json({ jobs: page.jobs.map(listedJob), offset, limit, hasMore: page.total > end })
 }
 
 /** Whether a job was made with all of these words, in any case and order. */
-function searchFor(search: string): (job: JobState) => boolean {
-  const words = search.toLowerCase().split(/\s+/).filter(Boolean)
-  if (words.length === 0) return () => true
-  return ({ request }) => {
-    const { text, model = '' } = summarisePrompt(request.prompt)
+function isMadeWith(words: readonly string[]): (job: JobSummary) => boolean {
+  return ({ prompt: { text, model = '' } }) => {
     const made = `${text} ${model}`.toLowerCase()
     return words.every((word) => made.includes(word))
   }
 }
 
-const newestFirst = (one: JobState, other: JobState): number =>
-  other.request.createdAtMs - one.request.createdAtMs
-
-/** Reads no more of the history than it takes to find as many. */
-async function newestFinished(
-  runner: Jobs,
-  isAsked: (job: JobState) => boolean,
-  count: number,
-): Promise<JobState[]> {
-  for (let last = Math.max(0, count); count > 0; last *= 2) {
-    const read = await runner.history({ last })
-    const asked = read.filter(isAsked).reverse()
-    if (asked.length >= count || read.length < last) return asked.slice(0, count)
-  }
-  return []
-}
+/** Those that wait or run before those that ended. */
+const newestFirst = (one: JobEntry, other: JobEntry): number =>
+  Number(isFinished(one)) - Number(isFinished(other)) || other.createdAtMs - one.createdAtMs
 
 async function eventsOf(runner: Jobs, id: string): Promise<Answer> {
   const early: (() => void)[] = []

@@ -1,7 +1,8 @@
 /** What /v1 tells of jobs, as the OpenAPI document describes it. */
-import type { JobState } from '@comfymesh/protocol/job'
+import { shownFileSchema } from '@comfymesh/protocol/job-outputs'
+import type { JobSummary } from '@comfymesh/protocol/job-summary'
 import { planSchema } from '@comfymesh/protocol/plan'
-import { promptSummarySchema, summarisePrompt } from '@comfymesh/protocol/prompt-summary'
+import { promptSummarySchema } from '@comfymesh/protocol/prompt-summary'
 import { z } from 'zod'
 
 export const jobStatuses = ['queued', 'running', 'completed', 'failed', 'interrupted'] as const
@@ -27,12 +28,6 @@ export function linksOf(id: string): z.infer<typeof linksSchema> {
   return { self, output: `${self}/output`, events: `${self}/events`, cancel: `${self}/cancel` }
 }
 
-const fileSchema = z.object({
-  filename: z.string(),
-  subfolder: z.string(),
-  type: z.enum(['input', 'output', 'temp']),
-})
-
 export const jobSummarySchema = z.object({
   id: z.string(),
   status,
@@ -41,7 +36,7 @@ export const jobSummarySchema = z.object({
   startedAtMs: milliseconds.optional(),
   finishedAtMs: milliseconds.optional(),
   prompt: promptSummarySchema,
-  files: z.array(fileSchema).describe('What it made: the names that GET /view takes'),
+  files: z.array(shownFileSchema).describe('What it made: the names that GET /view takes'),
   error: jobError.optional(),
   links: linksSchema,
 })
@@ -74,37 +69,19 @@ export const jobStateSchema = z.looseObject({
   endNodeId: z.string().optional(),
 })
 
-export function summaryOf(state: JobState): z.infer<typeof jobSummarySchema> {
-  const { request, status, startedAtMs, finishedAtMs, error } = state
+/** A job as a list tells it. */
+export function listedJob(job: JobSummary): z.infer<typeof jobSummarySchema> {
+  const { id, status, number, createdAtMs, startedAtMs, finishedAtMs, error } = job
   return {
-    id: request.id,
+    id,
     status,
-    number: request.number,
-    createdAtMs: request.createdAtMs,
+    number,
+    createdAtMs,
     ...(startedAtMs !== undefined && { startedAtMs }),
     ...(finishedAtMs !== undefined && { finishedAtMs }),
-    prompt: summarisePrompt(request.prompt),
-    files: filesOf(state),
+    prompt: job.prompt,
+    files: [...job.files],
     ...(error !== undefined && { error }),
-    links: linksOf(request.id),
+    links: linksOf(id),
   }
-}
-
-/** A file that a node says it made. */
-export interface JobFile extends z.infer<typeof fileSchema> {
-  readonly nodeId: string
-}
-
-/** What was saved for good, or what was shown where there is nothing else, in the order of the nodes. */
-export function filesOf({ outputs }: JobState): JobFile[] {
-  const all = Object.entries(outputs).flatMap(([nodeId, output]) =>
-    Object.values(output)
-      .flat()
-      .flatMap((shown) => {
-        const { success, data } = fileSchema.safeParse(shown)
-        return success ? [{ ...data, nodeId }] : []
-      }),
-  )
-  const saved = all.filter(({ type }) => type === 'output')
-  return saved.length > 0 ? saved : all
 }

@@ -1,6 +1,8 @@
 /** The files that a job made, under /v1. */
+
 import { MeshError } from '@comfymesh/protocol/errors'
 import { isFinished, type JobState } from '@comfymesh/protocol/job'
+import { filesOf, type JobFile } from '@comfymesh/protocol/job-outputs'
 import { z } from 'zod'
 import type { JobRunner } from '../../execution/job-runner.ts'
 import type { ModelFolders } from '../../models/folders.ts'
@@ -8,7 +10,7 @@ import { viewRoutes } from '../comfyui/view-routes.ts'
 import { type Answer, json, type Request, type Route } from '../route.ts'
 import { errorAnswer, parsedQuery, switchParameter } from './answers.ts'
 import { findJob } from './job-routes.ts'
-import { filesOf, type JobFile, jobStatuses, linksOf } from './job-schemas.ts'
+import { jobStatuses, linksOf } from './job-schemas.ts'
 
 export interface OutputModules {
   readonly runner: Pick<JobRunner, 'job' | 'subscribe'>
@@ -85,7 +87,7 @@ async function output({ runner, folders }: OutputModules, request: Request): Pro
     const { headers, ...answer } = json({ id, status: state.status }, 202)
     return { ...answer, headers: { ...headers, 'retry-after': 1 } }
   }
-  const files = filesOf(state)
+  const files = filesOf(state.outputs)
   if (state.status !== 'completed' && files.length === 0) return whyNot(state)
   if (index !== undefined) return fileAnswer(files[index], folders, request, id)
   if (files.length === 1 && !list) return fileAnswer(files[0], folders, request, id)

@@ -110,10 +110,11 @@ t.test('the output cache outlives a stage and crosses node ids', async (t) => {
 t.test('previews come only when asked for, and not too often', async (t) => {
   for (const previews of [true, false]) {
     const executor = testExecutorOf(t, { previews })
-    const stage = stageOf([{ classType: 'TestPreview', inputs: { steps: 8, step_ms: 60 } }])
+    const stage = stageOf([{ classType: 'TestPreview', inputs: { steps: 20, step_ms: 110 } }])
     const { events } = await runAndRecord(executor, stage)
     const shown = events.filter((event) => event.type === 'node-progress' && event.preview)
-    t.equal(shown.length, previews ? 1 : 0)
+    const steps = shown.map((event) => event.type === 'node-progress' && event.value)
+    t.strictSame(steps, previews ? [3, 6, 9, 12, 15] : [])
     await executor.stop()
   }
 })

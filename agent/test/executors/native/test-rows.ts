@@ -4,6 +4,12 @@ import { nodeRows } from '../../../src/executors/native/nodes/index.ts'
 
 const category = 'test'
 
+/**
+ * The clock of the runner that has these rows: however busy the machine is, a step takes as long
+ * as it is asked to.
+ */
+export const clock = { ms: 0 }
+
 const oddNodes = [
   defineNode({
     name: 'TestSlow',
@@ -14,6 +20,7 @@ const oddNodes = [
     run: async ({ steps, step_ms }, { progress }) => {
       for (let step = 1; step <= steps; step++) {
         await new Promise((resolve) => setTimeout(resolve, step_ms))
+        clock.ms += step_ms
         await progress(step, steps)
       }
       return []
@@ -59,7 +66,7 @@ const oddNodes = [
     outputs: [],
     run: async ({ steps, step_ms }, { progress }) => {
       for (let step = 1; step <= steps; step++) {
-        await new Promise((resolve) => setTimeout(resolve, step_ms))
+        clock.ms += step_ms
         await progress(step, steps, async () => ({
           bytes: Uint8Array.of(step),
           mediaType: 'image/jpeg',

@@ -1,5 +1,5 @@
-/** The runner's program with the test rows in it. */
+/** The runner's program with the test rows in it, and their clock. */
 import { serveStages } from '../../../src/executors/native/runner-service.ts'
-import { testRows } from './test-rows.ts'
+import { clock, testRows } from './test-rows.ts'
 
-serveStages(testRows)
+serveStages(testRows, () => clock.ms)

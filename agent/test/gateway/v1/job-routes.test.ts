@@ -7,6 +7,8 @@ import type { JobUpdate } from '../../../src/execution/live-job.ts'
 import type { Answer, Request } from '../../../src/gateway/route.ts'
 import { withErrors } from '../../../src/gateway/v1/answers.ts'
 import { jobRoutes } from '../../../src/gateway/v1/job-routes.ts'
+import { createFakeExecutor } from '../../fake-executor.ts'
+import { ask as askAgent, finished, startTestAgent } from '../../test-agent.ts'
 
 const stamp = { jobId: 'job', atMs: 1 }
 const request = { id: 'job', number: 1, prompt: {}, extraData: {}, outputs: [], createdAtMs: 1 }
@@ -106,4 +108,43 @@ t.test('a client that goes away is forgotten', async (t) => {
   ;(answer.body as Readable).destroy()
   await new Promise(setImmediate)
   t.equal(runner.listeners.size, 0)
+})
+
+t.test('a list: what waits and runs before what ended, the newest first', async (t) => {
+  const executor = createFakeExecutor()
+  const agent = await startTestAgent(t, executor)
+  const submit = async (value: number) => {
+    const prompt = {
+      1: { class_type: 'TN_Int', inputs: { value } },
+      2: { class_type: 'TN_Out', inputs: { x: ['1', 0] } },
+    }
+    return String((await askAgent(agent, 'POST', '/prompt', { prompt })).body.prompt_id)
+  }
+  const list = async (query = '') =>
+    (await askAgent(agent, 'GET', `/v1/jobs${query}`)).body as unknown as {
+      jobs: { id: string; status: string }[]
+      hasMore: boolean
+    }
+  const ids = async (query?: string) => (await list(query)).jobs.map(({ id }) => id)
+  const done = await submit(1)
+  await finished(agent, done)
+  executor.gate = new Promise(() => {})
+  const running = await submit(2)
+  const cancelled = await submit(3)
+  await askAgent(agent, 'POST', `/v1/jobs/${cancelled}/cancel`)
+
+  const { jobs, hasMore } = await list()
+  t.equal(jobs[0]!.id, running)
+  t.strictSame(Object.fromEntries(jobs.map(({ id, status }) => [id, status])), {
+    [running]: 'running',
+    [cancelled]: 'interrupted',
+    [done]: 'completed',
+  })
+  t.notOk(hasMore)
+  t.strictSame(await ids('?status=interrupted'), [cancelled], 'though it never began')
+  t.strictSame(await ids('?status=completed,running'), [running, done])
+  t.strictSame(await ids('?status=completed,running&offset=1'), [done])
+  t.ok((await list('?limit=2')).hasMore)
+  t.notOk((await list('?limit=2&offset=1')).hasMore)
+  t.strictSame(await ids('?search=nowhere'), [])
 })
