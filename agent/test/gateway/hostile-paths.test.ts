@@ -7,9 +7,12 @@ import { request } from 'node:http'
 import { join } from 'node:path'
 import { buffer } from 'node:stream/consumers'
 import t, { type Test } from 'tap'
-import { containedPath } from '../../src/models/folders.ts'
+import type { AgentSettings } from '../../src/agent.ts'
+import { createNativeExecutor } from '../../src/executors/native/native-executor.ts'
+import { readEmbedding } from '../../src/executors/native/text/embeddings.ts'
+import { containedPath, ModelFolders } from '../../src/models/folders.ts'
 import { createFakeExecutor } from '../fake-executor.ts'
-import { ask, finished, startTestAgent } from '../test-agent.ts'
+import { ask, finished, startTestAgent, testSettings } from '../test-agent.ts'
 
 const SECRET = 'the secret beside the folder'
 
@@ -40,9 +43,9 @@ const spellings: readonly ((path: string) => string)[] = [
   (path) => `${path}::$DATA`,
 ]
 
-function escapes(dataDir: string): string[] {
-  const secret = join(dataDir, 'secret.txt')
-  const climbing = climbs.flatMap((climb) => spellings.map((spell) => spell(`${climb}/secret.txt`)))
+function escapes(dataDir: string, file = 'secret.txt'): string[] {
+  const secret = join(dataDir, file)
+  const climbing = climbs.flatMap((climb) => spellings.map((spell) => spell(`${climb}/${file}`)))
   const rooted = [secret, `//${secret}`, `file://${secret}`, `\\\\?\\${secret}`, `C:${secret}`]
   const odd = [
     '~/secret.txt',
@@ -162,6 +165,51 @@ t.test('no prefix of a saved picture leads out', async (t) => {
     const { body } = await ask(agent, 'POST', '/prompt', { prompt })
     const entry = await finished(agent, String(body.prompt_id))
     t.match(JSON.stringify(entry.status), /outside the output folder/, climb)
+  }
+})
+
+/** An embedding of one vector, as it would lie in the folder of embeddings. */
+function embeddingFile(): Buffer {
+  const header = '{"emb_params":{"dtype":"F32","shape":[1,2],"data_offsets":[0,8]}}'
+  const length = Buffer.alloc(8)
+  length.writeBigUInt64LE(BigInt(header.length))
+  return Buffer.concat([length, Buffer.from(header), Buffer.alloc(8)])
+}
+
+t.test('no name in a prompt opens a model outside the folders', async (t) => {
+  const secret = 'secret.safetensors'
+  const models = { checkpoints: {}, loras: {}, vae: {}, embeddings: { 'own.pt': '' } }
+  const dataDir = t.testdir({ [secret]: embeddingFile(), models: { [secret]: '', ...models } })
+  writeFileSync(join(dataDir, 'models', secret), embeddingFile())
+  writeFileSync(join(dataDir, 'models', 'embeddings', 'own.safetensors'), embeddingFile())
+  const of = (kind: string) => [join(dataDir, 'models', kind)]
+  const settings = {
+    ...testSettings(dataDir).folders,
+    models: Object.fromEntries(Object.keys(models).map((kind) => [kind, of(kind)])),
+  } as unknown as AgentSettings['folders']
+  const executor = createNativeExecutor({ folders: settings, provider: 'cpu' })
+  const agent = await startTestAgent(t, executor, dataDir, { folders: settings })
+  const folders = new ModelFolders(settings)
+  t.equal((await readEmbedding('own', folders))?.length, 1, 'one that is there')
+  const loaders: readonly [classType: string, input: string, more: object][] = [
+    ['CheckpointLoaderSimple', 'ckpt_name', {}],
+    ['VAELoader', 'vae_name', {}],
+    ['LoraLoaderModelOnly', 'lora_name', { strength_model: 1, model: ['1', 0] }],
+    ['LoadImage', 'image', {}],
+  ]
+  for (const name of escapes(dataDir, secret)) {
+    const bare = name.replace(/\.safetensors$/, '')
+    t.equal(await readEmbedding(name, folders), undefined, `embedding:${name}`)
+    t.equal(await readEmbedding(bare, folders), undefined, `embedding:${bare}`)
+    for (const [class_type, input, more] of loaders) {
+      const prompt = {
+        1: { class_type, inputs: { [input]: name, ...more } },
+        2: { class_type: 'PreviewImage', inputs: { images: ['1', 0] } },
+      }
+      const { status, text } = await ask(agent, 'POST', '/prompt', { prompt })
+      const isRefused = status === 400 && /value_not_in_list|Invalid image file/.test(text)
+      if (!isRefused) t.fail(`${class_type} of ${name}: ${status} ${text.slice(0, 200)}`)
+    }
   }
 })
 
