@@ -71,11 +71,56 @@ function checksum(type: string, data: Buffer): Buffer {
   return value
 }
 
+const u16 = (value: number) => [value & 255, value >> 8]
+const u32 = (value: number) => [...u16(value & 65535), ...u16(value >>> 16)]
+
+/** 65,535 pixels a side, and one of them. */
+function gifBomb(): Buffer {
+  const size = [...u16(65_535), ...u16(65_535)]
+  const colours = [0, 0, 0, 255, 255, 255]
+  const frame = [0x2c, 0, 0, 0, 0, ...size, 0, 2, 2, 0x4c, 1, 0, 0x3b]
+  return Buffer.from([...Buffer.from('GIF89a'), ...size, 0x80, 0, 0, ...colours, ...frame])
+}
+
+/** 16,384 pixels a side, the most that a lossless one can say. */
+function webpBomb(): Buffer {
+  const pixels = [0x2f, ...u32(0x3fff | (0x3fff << 14)), ...new Array(11).fill(0)]
+  const chunk = [...Buffer.from('VP8L'), ...u32(pixels.length), ...pixels]
+  const all = [...Buffer.from('WEBP'), ...chunk]
+  return Buffer.from([...Buffer.from('RIFF'), ...u32(all.length), ...all])
+}
+
+/** 4,000,000 pixels a side, in one strip that is not there. */
+function tiffBomb(): Buffer {
+  const [side, long, short] = [4_000_000, 4, 3]
+  const tag = (id: number, type: number, value: number) => [
+    ...u16(id),
+    ...u16(type),
+    ...u32(1),
+    ...u32(value),
+  ]
+  const tags = [
+    tag(256, long, side),
+    tag(257, long, side),
+    tag(258, short, 8),
+    tag(259, short, 1),
+    tag(262, short, 1),
+    tag(273, long, 8),
+    tag(277, short, 1),
+    tag(278, long, side),
+    tag(279, long, 0xffffffff),
+  ]
+  return Buffer.from([0x49, 0x49, 42, 0, ...u32(8), ...u16(tags.length), ...tags.flat(), ...u32(0)])
+}
+
 t.test('bombs in pictures', async (t) => {
   const agent = await testBuiltAgent(t)
   const square = { width: 9000, height: 9000, channels: 3, background: 'red' } as const
   const pictures: { readonly [name: string]: Buffer } = {
     'huge.png': pngBomb(60_000, 60_000, deflateSync(Buffer.alloc(1000))),
+    'huge.gif': gifBomb(),
+    'huge.webp': webpBomb(),
+    'huge.tiff': tiffBomb(),
     'overfull.png': pngBomb(4, 4, deflateSync(Buffer.alloc(200 * MEGABYTE))),
     'cut.png': pngBomb(64, 64, deflateSync(Buffer.alloc(64 * 193))).subarray(0, 60),
     'large.png': await sharp({ create: square }).png().toBuffer(),
