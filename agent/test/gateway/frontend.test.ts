@@ -125,12 +125,7 @@ t.test('without a frontend there is none', async (t) => {
   t.throws(() => frontendFolder(join(root, 'missing')), { code: 'invalid_settings' })
 })
 
-t.test('people get a page at /, programs a line of text', async (t) => {
+t.test('health tells where it is', async (t) => {
   const agent = await startWithFrontend(t)
-  const page = await ask(agent, 'GET', '/', undefined, { accept: 'text/html,*/*' })
-  t.match(page, { status: 200, type: /^text\/html/, text: /href="comfy\/"/ })
-  t.match(await ask(agent, 'GET', '/'), {
-    type: /^text\/plain/,
-    text: /comfymesh .* on test: idle/,
-  })
+  t.match(await ask(agent, 'GET', '/health'), { body: { frontend: '/comfy/' } })
 })
