@@ -191,21 +191,29 @@ t.test('no name in a prompt opens a model outside the folders', async (t) => {
   const agent = await startTestAgent(t, executor, dataDir, { folders: settings })
   const folders = new ModelFolders(settings)
   t.equal((await readEmbedding('own', folders))?.length, 1, 'one that is there')
-  const loaders: readonly [classType: string, input: string, more: object][] = [
-    ['CheckpointLoaderSimple', 'ckpt_name', {}],
-    ['VAELoader', 'vae_name', {}],
-    ['LoraLoaderModelOnly', 'lora_name', { strength_model: 1, model: ['1', 0] }],
-    ['LoadImage', 'image', {}],
+  const shown = (images: string) => ({
+    class_type: 'PreviewImage',
+    inputs: { images: [images, 0] },
+  })
+  const decoded = (inputs: object) => ({ class_type: 'VAEDecode', inputs })
+  const sampled = { class_type: 'KSampler', inputs: { model: ['1', 0] } }
+  /** Each with what uses it, so that it is looked at. */
+  const loaders: readonly [classType: string, input: string, users: object][] = [
+    ['CheckpointLoaderSimple', 'ckpt_name', { 2: decoded({ vae: ['1', 2] }), 3: shown('2') }],
+    ['VAELoader', 'vae_name', { 2: decoded({ vae: ['1', 0] }), 3: shown('2') }],
+    [
+      'LoraLoaderModelOnly',
+      'lora_name',
+      { 2: sampled, 3: decoded({ samples: ['2', 0] }), 4: shown('3') },
+    ],
+    ['LoadImage', 'image', { 2: shown('1') }],
   ]
   for (const name of escapes(dataDir, secret)) {
     const bare = name.replace(/\.safetensors$/, '')
     t.equal(await readEmbedding(name, folders), undefined, `embedding:${name}`)
     t.equal(await readEmbedding(bare, folders), undefined, `embedding:${bare}`)
-    for (const [class_type, input, more] of loaders) {
-      const prompt = {
-        1: { class_type, inputs: { [input]: name, ...more } },
-        2: { class_type: 'PreviewImage', inputs: { images: ['1', 0] } },
-      }
+    for (const [class_type, input, users] of loaders) {
+      const prompt = { 1: { class_type, inputs: { [input]: name } }, ...users }
       const { status, text } = await ask(agent, 'POST', '/prompt', { prompt })
       const isRefused = status === 400 && /value_not_in_list|Invalid image file/.test(text)
       if (!isRefused) t.fail(`${class_type} of ${name}: ${status} ${text.slice(0, 200)}`)
