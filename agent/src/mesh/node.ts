@@ -44,7 +44,8 @@ export interface NodeOptions {
 
 /** Measured: with less a paused fast stream is reset. */
 const STREAM_WINDOW_BYTES = 4 * 1024 * 1024
-const READ_BUFFER_BYTES = 16 * 1024 * 1024
+/** What is under way when a reader pauses must have room. */
+export const READ_BUFFER_BYTES = 16 * 1024 * 1024
 
 /** Above what one agent can serve; each peer has one connection, for a moment two. */
 const MAX_CONNECTIONS = 1000
