@@ -176,7 +176,7 @@ export function createFakeExecutor(options: { cache?: boolean } = {}): FakeExecu
         values.set(nodeId, value)
         known.set(node.signature, { value, shown })
       }
-      return { provider: 'cpu', sessionMs: 1 }
+      return { provider: 'cpu', sessionMs: 1, values: [] }
     },
   }
   return fake

@@ -5,6 +5,7 @@
 import { z } from 'zod'
 import { MeshError } from './errors.ts'
 import type { JsonObject, JsonValue } from './json.ts'
+import { outputSchema } from './value.ts'
 
 /** A node as it runs: inputs coerced, only those its class declares. */
 const plannedNodeSchema = z.object({
@@ -13,13 +14,6 @@ const plannedNodeSchema = z.object({
   inputs: z.record(z.string(), z.custom<JsonValue>()),
   /** Hash of class, inputs and ancestors; equal signatures give equal outputs. */
   signature: z.string(),
-})
-
-/** A value that leaves its stage; `slice` is the part of its batch when the stage makes only a part. */
-const stageOutputSchema = z.object({
-  nodeId: z.string(),
-  slot: z.number(),
-  slice: z.object({ start: z.number(), end: z.number() }).optional(),
 })
 
 export const plannedStageSchema = z.object({
@@ -32,7 +26,7 @@ export const plannedStageSchema = z.object({
   /** Ids of the stages whose outputs it needs. */
   after: z.array(z.string()),
   /** The values that other stages need from it. */
-  outputs: z.array(stageOutputSchema),
+  outputs: z.array(outputSchema),
 })
 
 /** A value that one stage needs from another. Handles are never among them. */

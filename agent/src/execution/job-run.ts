@@ -110,14 +110,21 @@ async function runStage(run: StageRun, modules: JobRunModules): Promise<void> {
   )
   const { id, nodes } = stage
   try {
-    const result = await modules.client.run(
+    const { provider, sessionMs } = await modules.client.run(
       peerId,
-      { id, nodes, jobId: job.state.request.id },
+      { id, nodes, inputs: [], outputs: [], jobId: job.state.request.id },
       { signal: AbortSignal.any([signal, failing.signal]), report: recorder.report },
     )
     await recorder.settled()
     const elapsedMs = modules.now() - startedAtMs
-    await job.record({ type: 'stage-finished', stageId: id, peerId, elapsedMs, ...result })
+    await job.record({
+      type: 'stage-finished',
+      stageId: id,
+      peerId,
+      elapsedMs,
+      sessionMs,
+      ...(provider !== undefined && { provider }),
+    })
   } catch (error) {
     // Its own failure to record is the true reason when that is what stopped the stage.
     await recorder.settled()

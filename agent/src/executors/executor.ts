@@ -3,15 +3,22 @@
  * How stages are planned and where they run is no business of this folder.
  */
 import type { JsonObject, JsonValue } from '@comfymesh/protocol/json'
+import type { Blob, Output, TensorShape } from '@comfymesh/protocol/value'
 import type { NodeDefinitions, NodeId } from '@comfymesh/protocol/workflow'
 
-/** A node of a stage, after validation: inputs are coerced, links name nodes of the stage. */
+/** A node of a stage, after validation: inputs are coerced, links name nodes of the stage or its inputs. */
 export interface StageNode {
   readonly id: NodeId
   readonly classType: string
   readonly inputs: { readonly [name: string]: JsonValue }
   /** Hash of the node's class, inputs and ancestors; equal signatures give equal outputs. */
   readonly signature: string
+}
+
+/** A value that another stage made, here as a file. */
+export interface StageInput extends Output {
+  /** Absolute path of a safetensors file; its bytes are those that its maker wrote. */
+  readonly path: string
 }
 
 /** Nodes that run together on one machine. */
@@ -21,6 +28,19 @@ export interface Stage {
   readonly jobId: string
   /** In an order in which every node follows those it depends on. */
   readonly nodes: readonly StageNode[]
+  /** What its nodes are linked to besides each other. */
+  readonly inputs: readonly StageInput[]
+  /** What other stages need from it. */
+  readonly outputs: readonly Output[]
+}
+
+/** A value that a stage handed out. */
+export interface MadeValue extends Output {
+  /** In the folder for values that the executor was made with; whoever asked for the run takes the file over. */
+  readonly path: string
+  readonly tensors: readonly TensorShape[]
+  /** The hash was computed while the bytes were written. */
+  readonly blob: Blob
 }
 
 /** An encoded picture that a node hands out: a result to save, or a preview. */
@@ -68,6 +88,8 @@ export interface StageResult {
   readonly provider?: string
   /** Bare time inside the model sessions; the rest of the stage is overhead. */
   readonly sessionMs: number
+  /** One for each of the stage's outputs, in their order. */
+  readonly values: readonly MadeValue[]
 }
 
 export interface StageEstimate {

@@ -26,7 +26,7 @@ export function plannedStages(
         signature: signatures.get(id)!,
       }))
     stages.push({
-      id: stageKey(nodes, 0),
+      id: stageKey(nodes, outputs[index]!, 0),
       index: 0,
       nodes,
       after: after.map((before) => stages[before]!.id),
@@ -41,9 +41,9 @@ function outputsOf(drafts: readonly StageDraft[]): PlannedStage['outputs'][] {
   const stageOf = stageOfUnit(drafts)
   const outputs = drafts.map(() => new Map<string, PlannedStage['outputs'][number]>())
   for (const { inputs } of drafts) {
-    for (const { from, nodeId, slot } of inputs)
+    for (const { from, nodeId, slot, type } of inputs)
       if (from !== undefined)
-        outputs[stageOf.get(from)!]!.set(valueKey(nodeId, slot), { nodeId, slot })
+        outputs[stageOf.get(from)!]!.set(valueKey(nodeId, slot), { nodeId, slot, type })
   }
   return outputs.map((values) => [...values.values()])
 }

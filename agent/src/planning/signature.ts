@@ -37,12 +37,15 @@ export function signaturesOf(
   return signatures
 }
 
-/** A stage's idempotency key: the same nodes under the same ids, whoever asks. */
+/** A stage's idempotency key: the same nodes under the same ids for the same values, whoever asks. */
 export function stageKey(
   nodes: readonly { id: NodeId; signature: string }[],
+  outputs: readonly { nodeId: NodeId; slot: number }[],
   index: number,
 ): string {
-  return hash(stringifyJson([index, nodes.map(({ id, signature }) => [id, signature])]))
+  const run = nodes.map(({ id, signature }) => [id, signature])
+  const wanted = outputs.map(({ nodeId, slot }) => `${nodeId}:${slot}`).sort()
+  return hash(stringifyJson([index, run, wanted]))
 }
 
 function hash(text: string): string {

@@ -4,7 +4,7 @@ import { createStageClient } from '../../src/execution/stage-client.ts'
 import { createStageWorker } from '../../src/execution/stage-worker.ts'
 import type { Executor, RunOptions, Stage, StageEvent } from '../../src/executors/executor.ts'
 
-const stage = (id: string): Stage => ({ id, jobId: 'j', nodes: [] })
+const stage = (id: string): Stage => ({ id, jobId: 'j', nodes: [], inputs: [], outputs: [] })
 
 /** An executor whose stages end when told to. */
 function manualExecutor() {
@@ -12,7 +12,7 @@ function manualExecutor() {
   const run: Executor['run'] = (stage, options) =>
     new Promise((resolve, reject) => {
       options.signal.addEventListener('abort', () => reject(new MeshError('interrupted', 'x')))
-      runs.push({ id: stage.id, options, end: () => resolve({ sessionMs: 0 }) })
+      runs.push({ id: stage.id, options, end: () => resolve({ sessionMs: 0, values: [] }) })
     })
   return { executor: { run } as Executor, runs }
 }
@@ -49,7 +49,7 @@ t.test('one stage at a time, the next when it ended', async (t) => {
     ['a', 'b'],
   )
   runs[1]!.end()
-  t.strictSame(await second, { sessionMs: 0 })
+  t.strictSame(await second, { sessionMs: 0, values: [] })
 })
 
 t.test('the same stage is run once and both are told', async (t) => {
@@ -124,14 +124,14 @@ t.test('a full queue answers busy, and the client asks again', async (t) => {
   await first
   while (runs.length < 2) await new Promise((resolve) => setTimeout(resolve, 10))
   runs[1]!.end()
-  t.strictSame(await second, { sessionMs: 0 })
+  t.strictSame(await second, { sessionMs: 0, values: [] })
   await t.rejects(client.run('gone', stage('b'), following()), { code: 'no_peer' })
 })
 
 t.test('a stage that is admitted anew while its given-up run still ends', async (t) => {
   const runs: { end: () => void }[] = []
   const run: Executor['run'] = () =>
-    new Promise((resolve) => runs.push({ end: () => resolve({ sessionMs: 0 }) }))
+    new Promise((resolve) => runs.push({ end: () => resolve({ sessionMs: 0, values: [] }) }))
   const worker = createStageWorker({}, { executor: { run } as Executor })
   const [first, second, third] = [following(), following(), following()]
   const given = worker.run(stage('a'), first)
@@ -143,6 +143,9 @@ t.test('a stage that is admitted anew while its given-up run still ends', async 
   await soon()
   const joined = worker.run(stage('a'), third)
   runs[1]!.end()
-  t.strictSame(await Promise.all([again, joined]), [{ sessionMs: 0 }, { sessionMs: 0 }])
+  t.strictSame(await Promise.all([again, joined]), [
+    { sessionMs: 0, values: [] },
+    { sessionMs: 0, values: [] },
+  ])
   t.equal(runs.length, 2, 'the third joined the second')
 })

@@ -43,7 +43,13 @@ export function stageOf(
       signature: signature(index),
     }),
   )
-  return { id: `stage ${serial}`, jobId: `job ${serial}`, nodes: stageNodes }
+  return {
+    id: `stage ${serial}`,
+    jobId: `job ${serial}`,
+    nodes: stageNodes,
+    inputs: [],
+    outputs: [],
+  }
 }
 
 /** Runs a stage and keeps its events. */

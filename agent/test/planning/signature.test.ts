@@ -51,7 +51,10 @@ t.test('what counts', async (t) => {
 
 t.test('stages', async (t) => {
   const nodes = [{ id: '1', signature: 'a' }]
-  t.equal(stageKey(nodes, 0), stageKey([...nodes], 0))
-  t.not(stageKey(nodes, 0), stageKey(nodes, 1), 'another shard')
-  t.not(stageKey(nodes, 0), stageKey([{ id: '2', signature: 'a' }], 0), 'events name nodes by id')
+  const outputs = [{ nodeId: '1', slot: 0 }]
+  t.equal(stageKey(nodes, outputs, 0), stageKey([...nodes], [...outputs], 0))
+  t.not(stageKey(nodes, [], 0), stageKey(nodes, [], 1), 'another shard')
+  t.not(stageKey(nodes, [], 0), stageKey(nodes, outputs, 0), 'another wish')
+  const renamed = [{ id: '2', signature: 'a' }]
+  t.not(stageKey(nodes, [], 0), stageKey(renamed, [], 0), 'events name nodes by id')
 })

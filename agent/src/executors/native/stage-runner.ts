@@ -42,7 +42,7 @@ export function createStageRunner(modules: StageRunnerModules): StageRunner {
     }
     const sessionMs = models.sessionMs - sessionMsBefore
     const provider = sessionMs > 0 ? models.provider : undefined
-    return { sessionMs, ...(provider !== undefined && { provider }) }
+    return { sessionMs, values: [], ...(provider !== undefined && { provider }) }
   }
 }
 

@@ -21,7 +21,11 @@ function configure(known: readonly ProviderReport[]): void {
 process.on('message', (message: Message<Commands>) => {
   if (message.type === 'configure') configure(message.configuration.providers.known)
   if (message.type === 'run') {
-    send({ type: 'finished', run: message.run, result: { provider: 'cpu', sessionMs: 1 } })
+    send({
+      type: 'finished',
+      run: message.run,
+      result: { provider: 'cpu', sessionMs: 1, values: [] },
+    })
   }
 })
 process.on('disconnect', () => process.exit(0))

@@ -10,7 +10,7 @@ import {
 } from '../../../src/executors/native/runner-process.ts'
 import { testFolders } from './native-fixture.ts'
 
-const stage: Stage = { id: 'stage', jobId: 'job', nodes: [] }
+const stage: Stage = { id: 'stage', jobId: 'job', nodes: [], inputs: [], outputs: [] }
 const never = new AbortController().signal
 const report = (): void => {}
 
@@ -44,7 +44,7 @@ t.test('a provider that crashes the process costs itself and nothing else', asyn
 /** A runner that takes any stage. */
 const obliging = `
   process.on('message', ({ type, run }) => {
-    const done = { type: 'finished', run, result: { sessionMs: 0 } }
+    const done = { type: 'finished', run, result: { sessionMs: 0, values: [] } }
     process.send(type === 'configure' ? { type: 'ready' } : done)
   })
   process.on('disconnect', () => process.exit(0))`

@@ -112,8 +112,12 @@ t.test('equal signatures run once, also within a stage', async (t) => {
 
 t.test('time inside sessions is reported, with what computed', async (t) => {
   const { runNodes } = fixture(t)
-  t.same(await runNodes([pair]), { sessionMs: 0 })
-  t.same(await runNodes([{ classType: 'Compute', inputs: {} }]), { sessionMs: 25, provider: 'cpu' })
+  t.same(await runNodes([pair]), { sessionMs: 0, values: [] })
+  t.same(await runNodes([{ classType: 'Compute', inputs: {} }]), {
+    sessionMs: 25,
+    values: [],
+    provider: 'cpu',
+  })
 })
 
 t.test('telling codes are kept, others become node_failed', async (t) => {

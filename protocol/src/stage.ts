@@ -1,0 +1,82 @@
+/**
+ * A stage on its way to a peer, and what comes back while it runs there. The same work has the
+ * same id on every peer, so asking again joins what runs already or repeats what it made.
+ */
+import { z } from 'zod'
+import type { JsonObject } from './json.ts'
+import { plannedStageSchema } from './plan.ts'
+import { blobSchema, valueReferenceSchema } from './value.ts'
+
+export const stageRequestSchema = z.object({
+  stage: plannedStageSchema.omit({ after: true }),
+  jobId: z.string(),
+  /** Which attempt at the stage; cancelling names it, so that a late word cannot end a newer one. */
+  attemptId: z.string(),
+  /** What it is linked to outside; the peer fetches them straight from their holders. */
+  inputs: z.array(valueReferenceSchema),
+  /** Loading and computing as the plan estimates them: what others will wait behind it. */
+  expectedMs: z.number().nonnegative(),
+  previews: z.boolean(),
+})
+
+/** An encoded picture on the wire: small ones as base64, others as a blob that the peer holds. */
+const wirePictureSchema = z.object({
+  data: z.union([z.object({ base64: z.string() }), z.object({ blob: blobSchema })]),
+  mediaType: z.enum(['image/png', 'image/jpeg']),
+  width: z.number(),
+  height: z.number(),
+})
+
+const wireSavedPictureSchema = wirePictureSchema.extend({
+  folder: z.enum(['output', 'temp']),
+  filenamePrefix: z.string(),
+  batchIndex: z.number(),
+})
+
+/** What a stage made, and where its time went. All times in milliseconds. */
+export const stageOutcomeSchema = z.object({
+  values: z.array(valueReferenceSchema),
+  /** What computed: 'cpu', 'cuda', ...; absent when no model ran. */
+  provider: z.string().optional(),
+  /** Bare time inside the model sessions. */
+  sessionMs: z.number(),
+  /** From its admission until it began, behind other stages of the peer. */
+  waitMs: z.number(),
+  /** Fetching its inputs; what it waited for the network only. */
+  transferMs: z.number(),
+  /** Bytes of inputs that came from other peers; 0 when all were here. */
+  transferBytes: z.number(),
+  /** Running its nodes, loading of models included. */
+  computeMs: z.number(),
+})
+
+const json = z.custom<JsonObject>((value) => typeof value === 'object' && value !== null)
+
+export const stageMessageSchema = z.discriminatedUnion('type', [
+  /** Taken into the queue of the peer. */
+  z.object({ type: z.literal('admitted') }),
+  /** All inputs are here and the executor begins. */
+  z.object({ type: z.literal('began') }),
+  z.object({ type: z.literal('node-started'), nodeId: z.string() }),
+  z.object({
+    type: z.literal('node-progress'),
+    nodeId: z.string(),
+    value: z.number(),
+    max: z.number(),
+    preview: wirePictureSchema.optional(),
+  }),
+  z.object({
+    type: z.literal('node-finished'),
+    nodeId: z.string(),
+    cached: z.boolean(),
+    elapsedMs: z.number(),
+    pictures: z.array(wireSavedPictureSchema).optional(),
+    ui: json.optional(),
+  }),
+  z.object({ type: z.literal('finished'), outcome: stageOutcomeSchema }),
+])
+
+export type StageRequest = z.infer<typeof stageRequestSchema>
+export type StageOutcome = z.infer<typeof stageOutcomeSchema>
+export type StageMessage = z.infer<typeof stageMessageSchema>
+export type WirePicture = z.infer<typeof wirePictureSchema>

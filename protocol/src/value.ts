@@ -1,0 +1,64 @@
+/**
+ * Values that leave their stage: bytes by content, and what they are. A value is one safetensors
+ * file whose metadata describes its structure; handles (MODEL, CLIP, VAE) never become one.
+ */
+import { z } from 'zod'
+
+/**
+ * Bytes are verified in pieces of this size, so that a broken transfer goes on where it broke and
+ * several holders can serve one blob. The last piece may be shorter.
+ */
+export const CHUNK_BYTES = 4 * 1024 * 1024
+
+export const hashSchema = z.string().regex(/^[0-9a-f]{64}$/)
+
+/**
+ * Bytes named by their content. The hash is the SHA-256 of the concatenated SHA-256 digests of the
+ * chunks, each of CHUNK_BYTES: whoever has the list of digests verifies every chunk by itself.
+ */
+export const blobSchema = z.object({
+  hash: hashSchema,
+  sizeBytes: z.number().int().nonnegative(),
+})
+
+/** The types of the safetensors format that values have. */
+export const tensorTypes = [
+  'F64',
+  'F32',
+  'F16',
+  'BF16',
+  'I64',
+  'I32',
+  'I16',
+  'I8',
+  'U8',
+  'BOOL',
+] as const
+
+export const tensorShapeSchema = z.object({
+  name: z.string(),
+  dtype: z.enum(tensorTypes),
+  shape: z.array(z.number().int().nonnegative()),
+})
+
+/** An output of a node, or the part of its batch that one stage of several made. */
+export const outputSchema = z.object({
+  nodeId: z.string(),
+  slot: z.number().int().nonnegative(),
+  /** LATENT, IMAGE, CONDITIONING, ... */
+  type: z.string(),
+  slice: z.object({ start: z.number(), end: z.number() }).optional(),
+})
+
+/** A value that was made: which output it is, what it holds, and who has its bytes. */
+export const valueReferenceSchema = outputSchema.extend({
+  tensors: z.array(tensorShapeSchema),
+  blob: blobSchema,
+  /** Ids of the peers that hold the bytes; the one that made them first. */
+  holders: z.array(z.string()),
+})
+
+export type Blob = z.infer<typeof blobSchema>
+export type TensorShape = z.infer<typeof tensorShapeSchema>
+export type Output = z.infer<typeof outputSchema>
+export type ValueReference = z.infer<typeof valueReferenceSchema>
