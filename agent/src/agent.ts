@@ -133,7 +133,7 @@ async function startParts(
 
   const database = await openDatabase(settings.dataDir)
   onStop(() => database.close())
-  const store = await openJobStore(database)
+  const store = await openJobStore(database, log.warn)
   const queueState = await openQueueState(database)
   const times = await openLearnedTimes(database)
 

@@ -16,6 +16,8 @@ export const errorCodes = {
   invalid_prompt: { retryable: false },
   /** A request to our API is not as its description (GET /v1/openapi.json) says. */
   invalid_request: { retryable: false },
+  /** The request shows no token, or comes from a page or by a name that may not ask. */
+  forbidden: { retryable: false },
   /** A flag, an environment variable or a settings file holds something unusable. */
   invalid_settings: { retryable: false },
   /** A file has not the content that its name or header promises. */

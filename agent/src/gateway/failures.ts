@@ -4,6 +4,7 @@ import type { FastifyInstance } from 'fastify'
 import { withoutToken } from './credentials.ts'
 import { send } from './fastify-routes.ts'
 import { type Answer, json, text } from './route.ts'
+import { told } from './told.ts'
 
 /** aiohttp's words, which some clients look for. */
 const SERVER_ERROR = '500 Internal Server Error\n\nServer got itself in trouble'
@@ -29,7 +30,7 @@ export function installFailures(
 ): void {
   server.setNotFoundHandler((request, reply) => send(reply, nothingAnswers(request.method)))
   server.setErrorHandler((error: Failure, request, reply) => {
-    const answer = answerTo(error)
+    const answer = answerTo(error, request.url)
     // JSON that cannot be read is the client's fault, but ComfyUI calls it its own.
     const isOurs = answer.status >= 500 && !(error instanceof SyntaxError)
     if (isOurs && !(error instanceof MeshError))
@@ -47,14 +48,14 @@ function nothingAnswers(method: string): Answer {
 
 type Failure = Error & { readonly statusCode?: number; readonly code?: string }
 
-function answerTo(error: Failure): Answer {
+function answerTo(error: Failure, url: string): Answer {
   if (error instanceof MeshError) return failure(error)
   const status = error.statusCode ?? 500
   if (status === 408)
-    return { ...text(`408: ${error.message}`, 408), headers: { connection: 'close' } }
-  if (status < 500) return text(`${status}: ${error.message}`, status)
+    return { ...told(url, `408: ${error.message}`, 408), headers: { connection: 'close' } }
+  if (status < 500) return told(url, `${status}: ${error.message}`, status)
   const [systemStatus, words] = systemErrors[error.code ?? ''] ?? []
-  return words === undefined ? text(SERVER_ERROR, 500) : text(words, systemStatus)
+  return told(url, words ?? SERVER_ERROR, systemStatus ?? 500)
 }
 
 /** Where the client is at fault. */

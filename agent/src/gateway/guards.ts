@@ -8,8 +8,9 @@ import { isSameToken } from '../store/access-token.ts'
 import { noCookie, shownToken, tokenCookie, withoutToken } from './credentials.ts'
 import { corsHeaders, type EdgeRules, isLoopback, refusal } from './edge.ts'
 import { queryOf, send } from './fastify-routes.ts'
-import { type Answer, empty, text } from './route.ts'
+import { type Answer, empty } from './route.ts'
 import { answerHeaders } from './security-headers.ts'
+import { told } from './told.ts'
 
 export interface GuardOptions {
   readonly rules: EdgeRules
@@ -42,9 +43,9 @@ export function installGuards(server: FastifyInstance, options: GuardOptions): v
     const guards: readonly Guard[] = [
       wellFormed,
       rate(server),
-      async ({ method, headers }) => {
+      async ({ method, headers, url }) => {
         const refused = refusal(method, headers, options.rules)
-        return refused === undefined ? undefined : text(refused, 403)
+        return refused === undefined ? undefined : told(url, refused, 403)
       },
       async ({ method }) => (method === 'OPTIONS' ? empty() : undefined),
       ...(options.token === undefined ? [] : [tokenGuard(server, options.token)]),
@@ -61,11 +62,11 @@ export function installGuards(server: FastifyInstance, options: GuardOptions): v
 }
 
 /** One host, said once: proxies and servers that disagree about it can be played off against each other. */
-const wellFormed: Guard = async ({ raw }) => {
+const wellFormed: Guard = async ({ raw, url }) => {
   const hosts = raw.rawHeaders.filter((name, i) => i % 2 === 0 && /^host$/i.test(name))
-  if (hosts.length > 1) return text('There is more than one Host header.', 400)
-  const isPath = raw.url?.startsWith('/') || (raw.method === 'OPTIONS' && raw.url === '*')
-  return isPath ? undefined : text('The request names a whole URL instead of a path.', 400)
+  if (hosts.length > 1) return told(url, 'There is more than one Host header.', 400)
+  const isPath = url.startsWith('/') || (raw.method === 'OPTIONS' && url === '*')
+  return isPath ? undefined : told(url, 'The request names a whole URL instead of a path.', 400)
 }
 
 function rate(server: FastifyInstance): Guard {
@@ -73,10 +74,11 @@ function rate(server: FastifyInstance): Guard {
     max: ({ ip }) => (isLoopback(ip) ? MAX_REQUESTS.loopback : MAX_REQUESTS.elsewhere),
     timeWindow: RATE_WINDOW_MS,
   })
-  return async (request) => tooMany(await count(request), 'Too many requests.')
+  return async (request) => tooMany(request, await count(request), 'Too many requests.')
 }
 
 function tooMany(
+  { url }: FastifyRequest,
   counted: {
     readonly isAllowed: boolean
     readonly isExceeded?: boolean
@@ -86,7 +88,7 @@ function tooMany(
 ): Answer | undefined {
   if (!counted.isExceeded) return undefined
   const seconds = counted.ttlInSeconds ?? 1
-  const { headers, ...answer } = text(`${what} Try again in ${seconds} s.`, 429)
+  const { headers, ...answer } = told(url, `${what} Try again in ${seconds} s.`, 429)
   return { ...answer, headers: { ...headers, 'retry-after': seconds } }
 }
 
@@ -105,22 +107,27 @@ function tokenGuard(server: FastifyInstance, token: () => string): Guard {
     const cookieName = `comfymesh-${request.socket.localPort}`
     const query = queryOf(request)
     const shown = shownToken({ headers: request.headers, query, cookieName })
-    if (shown === undefined) return unauthorized(ASK)
-    const limited = tooMany(await wrong(request, { increment: false }), 'Too many wrong tokens.')
+    if (shown === undefined) return unauthorized(request, ASK)
+    const counted = await wrong(request, { increment: false })
+    const limited = tooMany(request, counted, 'Too many wrong tokens.')
     if (limited !== undefined) return limited
     if (!isSameToken(shown, token())) {
       await wrong(request)
       reply.header('set-cookie', noCookie(cookieName))
-      return unauthorized(`This is not the agent's token. ${ASK}`)
+      return unauthorized(request, `This is not the agent's token. ${ASK}`)
     }
-    const isPage = request.method === 'GET' && request.headers.upgrade === undefined
-    if (!isPage || !query.has('token')) return undefined
+    if (!query.has('token') || !isPage(request)) return undefined
     reply.header('set-cookie', tokenCookie(cookieName, shown))
     return { status: 303, headers: { location: withoutToken(request.url) } }
   }
 }
 
-function unauthorized(words: string): Answer {
-  const { headers, ...answer } = text(words, 401)
+/** A browser that opens a link; a program that puts the token into its URLs wants its answer. */
+function isPage({ method, headers }: FastifyRequest): boolean {
+  return method === 'GET' && (headers.accept ?? '').includes('text/html')
+}
+
+function unauthorized({ url }: FastifyRequest, words: string): Answer {
+  const { headers, ...answer } = told(url, words, 401)
   return { ...answer, headers: { ...headers, 'www-authenticate': 'Bearer realm="comfymesh"' } }
 }

@@ -74,8 +74,12 @@ export interface JobStore {
 
 const COUNTER_KEY = 'counter'
 
-export async function openJobStore(database: Database): Promise<JobStore> {
-  const log = eventLog(database)
+/** @param warn is told of what lies there and cannot be read. */
+export async function openJobStore(
+  database: Database,
+  warn: (message: string, error: unknown) => void,
+): Promise<JobStore> {
+  const log = eventLog(database, warn)
   let counter = Number((await database.get(COUNTER_KEY)) ?? 0)
   let writtenCounter = counter
   /** Where every finished job stands in the lists, by id. */
@@ -186,7 +190,7 @@ const stateRows: RowKind<JobState> = {
 }
 
 /** The part of the store that knows how events lie on disk. */
-function eventLog(database: Database) {
+function eventLog(database: Database, warn: (message: string, error: unknown) => void) {
   /** How many events of each unfinished job are on disk. */
   const lengths = new Map<string, number>()
 
@@ -225,9 +229,14 @@ function eventLog(database: Database) {
       const states = new Map<string, JobState>()
       lengths.clear()
       for await (const [key, text] of database.iterator({ gt: 'event/', lt: `event/${END}` })) {
-        const event = jobEventSchema.parse(parseJson(text))
-        states.set(event.jobId, foldJob(states.get(event.jobId), event))
-        lengths.set(event.jobId, indexOf(key) + 1)
+        const id = jobOf(key)
+        lengths.set(id, indexOf(key) + 1)
+        try {
+          const event = jobEventSchema.parse(parseJson(text))
+          states.set(id, foldJob(states.get(id), event))
+        } catch (error) {
+          warn(unreadable(id, states.has(id)), error)
+        }
       }
       return [...states.values()]
     },
@@ -254,6 +263,18 @@ const INDEX_DIGITS = 8
 
 function eventKey(id: string, index: number): string {
   return `event/${id}/${String(index).padStart(INDEX_DIGITS, '0')}`
+}
+
+function jobOf(eventKey: string): string {
+  return eventKey.slice('event/'.length, -INDEX_DIGITS - 1)
+}
+
+/** One damaged row must not take the whole queue with it. */
+function unreadable(id: string, isAccepted: boolean): string {
+  const what = `An event of job ${id} in the database cannot be read`
+  return isAccepted
+    ? `${what}. The job goes on without it, and runs again what it cannot know`
+    : `${what}, and without it nobody knows what the job was. Submit it again`
 }
 
 function indexOf(eventKey: string): number {

@@ -141,6 +141,9 @@ t.test('an agent that others reach asks everybody for its token', async (t) => {
   const refused = await ask(agent, 'POST', '/prompt', { prompt: {} })
   t.equal(refused.status, 401)
   t.match(refused.text, /comfymesh token/)
+  const own = await ask(agent, 'GET', '/v1/jobs')
+  t.equal(own.status, 401)
+  t.match(JSON.parse(own.text), { error: { code: 'forbidden', message: /comfymesh token/ } })
   const preflight = await fetch(`${agent.url}/prompt`, { method: 'OPTIONS' })
   t.equal(preflight.status, 200, 'browsers ask first, without a token')
 })
@@ -155,8 +158,11 @@ t.test('a WebSocket shows the token in its URL or as a header', async (t) => {
 
 t.test('the link of the greeting leaves a cookie and no trace', async (t) => {
   const agent = await start(t, wide)
-  const opened = await fetch(`${agent.url}/?token=${agent.token}`, { redirect: 'manual' })
+  const link = `${agent.url}/?token=${agent.token}`
+  const opened = await fetch(link, { redirect: 'manual', headers: { accept: 'text/html,*/*' } })
   t.equal(opened.status, 303)
+  const program = await fetch(`${agent.url}/queue?token=${agent.token}`, { redirect: 'manual' })
+  t.equal(program.status, 200, 'a program gets its answer')
   t.equal(opened.headers.get('location'), '/')
   const setCookie = opened.headers.get('set-cookie')!
   t.match(setCookie, /HttpOnly; SameSite=Strict$/)

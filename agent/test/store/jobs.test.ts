@@ -7,7 +7,9 @@ import { type HistoryRange, type JobStore, openJobStore } from '../../src/store/
 async function open(t: Test, dataDir: string = t.testdir()) {
   const database = await openDatabase(dataDir)
   t.teardown(() => database.close())
-  return { store: await openJobStore(database), database, dataDir }
+  const warnings: string[] = []
+  const store = await openJobStore(database, (message) => warnings.push(message))
+  return { store, database, dataDir, warnings }
 }
 
 const accepted = (id: string): JobEvent => ({
@@ -228,4 +230,16 @@ t.test('what happens to a job whose end the disk refused', async (t) => {
   const next = await append(store, [accepted('replaced')])
   t.strictSame(await store.unfinished(), [next], 'nothing of the old one is in the new one')
   t.strictSame(store.entries(), [])
+})
+
+t.test('a damaged event costs its job at most', async (t) => {
+  const { store, database, warnings } = await open(t)
+  await append(store, [accepted('a'), { type: 'started', jobId: 'a', atMs: 2 }])
+  await append(store, [accepted('b')])
+  await database.put('event/a/00000001', '{"type":"sta')
+  await database.put('event/b/00000000', '{"type":"of a later release"}')
+  const states = await store.unfinished()
+  t.match(states, [{ request: { id: 'a' }, status: 'queued' }])
+  t.equal(states.length, 1)
+  t.match(warnings, [/job a .* goes on without it/, /job b .* Submit it again/])
 })

@@ -12,6 +12,7 @@ const statuses: { readonly [code in ErrorCode]?: number } = {
   invite_refused: 400,
   malformed_file: 422,
   unsupported_model: 422,
+  forbidden: 403,
   not_a_member: 403,
   not_found: 404,
   interrupted: 409,
