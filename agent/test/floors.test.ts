@@ -19,6 +19,7 @@ const floors: Record<string, number> = {
   'executors/native': 3,
   'executors/comfyui': 3,
   execution: 4,
+  doctor: 4,
   gateway: 5,
 }
 const ROOF = 6

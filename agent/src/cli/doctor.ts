@@ -1,9 +1,9 @@
 /** `comfymesh doctor`: what this machine has, and what to do about what it lacks. */
 import { stringifyJson } from '@comfymesh/protocol/json'
 import { version } from '../base/version.ts'
+import type { Finding } from '../doctor/finding.ts'
 import { type Arguments, isGiven, settingFlags, settingOptions } from './arguments.ts'
 import type { Command } from './command.ts'
-import type { Finding } from './doctor/finding.ts'
 import { wrap } from './help.ts'
 import { loadSettings } from './settings.ts'
 import { type Terminal, terminalAt } from './terminal.ts'
@@ -27,12 +27,15 @@ export const doctorCommand: Command = {
 async function run(given: Arguments): Promise<number> {
   const settings = loadSettings({ flags: settingFlags(given) })
   // Loaded on demand: other commands need nothing of it.
-  const { examine } = await import('./doctor/checks.ts')
+  const [{ examine }, { checks }] = await Promise.all([
+    import('../doctor/checks.ts'),
+    import('./doctor/checks.ts'),
+  ])
   const terminal = terminalAt(process.stdout)
   const asJson = isGiven(given, 'json')
   if (!asJson) console.log(`comfymesh ${version}\n`)
   const findings: Finding[] = []
-  await examine(settings, (finding) => {
+  await examine(checks, settings, (finding) => {
     findings.push(finding)
     if (!asJson) console.log(findingLines(finding, terminal).join('\n'))
   })

@@ -1,37 +1,12 @@
-/** The checks of `doctor`, one row each; each looks at one thing and never throws. */
+/** The checks of `comfymesh doctor`: those of the machine, and those that only a command line can make. */
 import type { AgentSettings } from '../../agent.ts'
-import { checkComputing } from './computing.ts'
-import type { Finding } from './finding.ts'
-import { checkDisk, checkFolders, checkFrontend, checkPort } from './folders-and-port.ts'
-import { checkMemory, checkNode } from './machine.ts'
-import { checkModels } from './model-files.ts'
+import { type Check, machineChecks } from '../../doctor/checks.ts'
+import { checkFrontend, checkPort } from './frontend-and-port.ts'
 import { checkSettings } from './settings-sources.ts'
 
-type Check = (settings: AgentSettings) => Promise<readonly Finding[]>
-
-const checks: readonly { readonly name: string; readonly check: Check }[] = [
-  { name: 'Node.js', check: checkNode },
-  { name: 'Memory', check: checkMemory },
+export const checks: readonly Check<AgentSettings>[] = [
   { name: 'Settings', check: (settings) => checkSettings(settings) },
-  { name: 'Computing', check: checkComputing },
-  { name: 'Models', check: checkModels },
-  { name: 'Folders', check: checkFolders },
+  ...machineChecks,
   { name: 'Frontend', check: checkFrontend },
-  { name: 'Disk', check: checkDisk },
   { name: 'Port', check: checkPort },
 ]
-
-/** Runs the checks one after the other, so that they do not disturb each other's measurements. */
-export async function examine(
-  settings: AgentSettings,
-  report: (finding: Finding) => void,
-): Promise<void> {
-  for (const { name, check } of checks) {
-    try {
-      for (const finding of await check(settings)) report(finding)
-    } catch (error) {
-      const message = `could not be examined: ${error instanceof Error ? error.message : error}`
-      report({ check: name, state: 'note', message })
-    }
-  }
-}

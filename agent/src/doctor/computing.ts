@@ -1,8 +1,8 @@
 /** What can compute here: the graphics cards, and onnxruntime's providers with their self-test. */
-import type { AgentSettings } from '../../agent.ts'
-import { byteSize } from '../../base/duration.ts'
-import { createNativeExecutor } from '../../executors/native/native-executor.ts'
-import type { ProviderReport } from '../../executors/native/sessions/settings.ts'
+import { byteSize } from '../base/duration.ts'
+import { createNativeExecutor } from '../executors/native/native-executor.ts'
+import type { ProviderReport } from '../executors/native/sessions/settings.ts'
+import type { ExaminedSettings } from './checks.ts'
 import type { Finding } from './finding.ts'
 
 interface Graphics {
@@ -12,7 +12,7 @@ interface Graphics {
   readonly vram: number | null
 }
 
-export async function checkComputing(settings: AgentSettings): Promise<Finding[]> {
+export async function checkComputing(settings: ExaminedSettings): Promise<Finding[]> {
   const cards = await graphicsCards()
   return [cardsFinding(cards), ...providerFindings(await testProviders(settings), cards)]
 }
@@ -38,7 +38,7 @@ function cardsFinding(cards: readonly Graphics[]): Finding {
 }
 
 /** Every provider of this platform, tested in a child process that a bad driver may kill. */
-async function testProviders(settings: AgentSettings): Promise<readonly ProviderReport[]> {
+async function testProviders(settings: ExaminedSettings): Promise<readonly ProviderReport[]> {
   const { folders, threads } = settings
   const executor = createNativeExecutor({ folders, ...(threads !== undefined && { threads }) })
   await executor.start()

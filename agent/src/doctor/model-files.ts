@@ -2,11 +2,11 @@
 import { existsSync, readdirSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { MeshError } from '@comfymesh/protocol/errors'
-import type { AgentSettings } from '../../agent.ts'
-import { describeCheckpoint } from '../../models/family.ts'
-import { ModelFolders, type ModelKind, modelKinds } from '../../models/folders.ts'
-import { shippedModels } from '../../models/model-paths.ts'
-import { openSafetensors, type Safetensors } from '../../models/safetensors.ts'
+import { describeCheckpoint } from '../models/family.ts'
+import { ModelFolders, type ModelKind, modelKinds } from '../models/folders.ts'
+import { shippedModels } from '../models/model-paths.ts'
+import { openSafetensors, type Safetensors } from '../models/safetensors.ts'
+import type { ExaminedSettings } from './checks.ts'
 import type { Finding } from './finding.ts'
 
 /** How each kind that we can run is examined beyond its header. */
@@ -19,7 +19,7 @@ const examined: { readonly [kind in ModelKind]?: (file: Safetensors) => unknown 
 
 const PICKLES = /\.(ckpt|pt|pth|bin)$/i
 
-export async function checkModels({ folders: settings }: AgentSettings): Promise<Finding[]> {
+export async function checkModels({ folders: settings }: ExaminedSettings): Promise<Finding[]> {
   const folders = new ModelFolders(settings)
   const unusable: { name: string; reason: string }[] = []
   for (const [kind, examine] of Object.entries(examined)) {

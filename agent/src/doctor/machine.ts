@@ -1,6 +1,6 @@
 /** The machine itself: Node.js, processor, memory. */
 import { arch, availableParallelism, cpus, freemem, platform, release, totalmem } from 'node:os'
-import { byteSize } from '../../base/duration.ts'
+import { byteSize } from '../base/duration.ts'
 import type { Finding } from './finding.ts'
 
 /** The oldest that we support: Node 20's last minor versions. */

@@ -1,0 +1,55 @@
+import { join } from 'node:path'
+import t from 'tap'
+import { examine } from '../../src/doctor/checks.ts'
+import type { Finding } from '../../src/doctor/finding.ts'
+import { checkDisk, checkFolders } from '../../src/doctor/folders.ts'
+import { checkModels } from '../../src/doctor/model-files.ts'
+import { testSettings } from '../test-agent.ts'
+
+const root = t.testdir({
+  models: { checkpoints: { 'cut.safetensors': 'nonsense', 'old.ckpt': '' } },
+  file: 'not a folder',
+})
+const settings = testSettings(root)
+
+t.test('models that cannot be used are named with the reason', async (t) => {
+  const findings = await checkModels(settings)
+  t.match(findings[0], { state: 'ok', message: /1 checkpoints, 0 loras, 0 vae, 0 embeddings/ })
+  const cut = findings.find(({ message }) => message.startsWith('checkpoints/cut.safetensors'))
+  t.match(cut, { state: 'note' })
+  t.match(findings.at(-1), { state: 'note', message: /pickles.*old.ckpt/ })
+})
+
+t.test('folders that cannot be written to', async (t) => {
+  const good = await checkFolders(settings)
+  t.ok(good.every(({ state }) => state === 'ok'))
+  const output = join(root, 'file', 'output')
+  const bad = await checkFolders({ ...settings, folders: { ...settings.folders, output } })
+  t.match(bad[1], { state: 'problem', advice: /--output-dir/ })
+})
+
+t.test('the disk of a data folder that is still to be made', async (t) => {
+  const [finding] = await checkDisk({ ...settings, dataDir: join(root, 'not', 'yet') })
+  t.match(finding, { check: 'Disk', message: /free where the data folder lies/ })
+})
+
+t.test('a check that fails is a note, and the next one is made', async (t) => {
+  const findings: Finding[] = []
+  const checks = [
+    {
+      name: 'Broken',
+      check: async () => {
+        throw new Error('no such tool')
+      },
+    },
+    {
+      name: 'Whole',
+      check: async () => [{ check: 'Whole', state: 'ok', message: 'fine' } as const],
+    },
+  ]
+  await examine(checks, settings, (finding) => findings.push(finding))
+  t.match(findings, [
+    { check: 'Broken', state: 'note', message: 'could not be examined: no such tool' },
+    { check: 'Whole', state: 'ok' },
+  ])
+})
