@@ -2,6 +2,7 @@
  * The agent: everything that runs in one process of one machine, put together.
  * Parts are made and started here bottom-up and stopped in reverse; what they do is theirs.
  */
+import { join } from 'node:path'
 import { minimalAdvertisement } from '@comfymesh/protocol/advertisement'
 import { MeshError } from '@comfymesh/protocol/errors'
 import { prepareMesh, startMesh } from './agent-mesh.ts'
@@ -26,6 +27,7 @@ import { createGateway } from './gateway/server.ts'
 import type { MeshOptions } from './mesh/mesh.ts'
 import { type FolderSettings, ModelFolders } from './models/folders.ts'
 import { openAccessToken } from './store/access-token.ts'
+import { openBlobStore } from './store/blobs.ts'
 import { openDatabase, ownerOf } from './store/database.ts'
 import { openJobStore } from './store/jobs.ts'
 import { openLearnedTimes } from './store/learned-times.ts'
@@ -65,6 +67,8 @@ export interface AgentSettings {
   readonly provider?: string
   /** Folder of an official ComfyUI frontend, served at `/comfy/`. */
   readonly frontend?: string
+  /** How much disk values and pictures on their way between stages may take; 4 GB by default. */
+  readonly blobBudgetBytes?: number
   /** How many jobs may wait; 10,000 by default. */
   readonly queueLimit?: number
   /** How it takes part in a mesh; undefined keeps it alone. */
@@ -136,6 +140,16 @@ async function startParts(
   const store = await openJobStore(database, log.warn)
   const queueState = await openQueueState(database)
   const times = await openLearnedTimes(database)
+
+  const { blobBudgetBytes } = settings
+  const blobs = await openBlobStore(
+    {
+      folder: join(settings.dataDir, 'blobs'),
+      ...(blobBudgetBytes !== undefined && { budgetBytes: blobBudgetBytes }),
+    },
+    { now: Date.now, warn: log.warn },
+  )
+  onStop(() => blobs.stop())
 
   const userFiles = createUserFiles({ folder: settings.userDir })
   for (const folder of [folders.input, folders.output, folders.temp, userFiles.root])

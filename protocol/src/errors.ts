@@ -46,6 +46,10 @@ export const errorCodes = {
   duplicate_identity: { retryable: false },
   /** The mesh of this agent is off, or could not start. */
   mesh_unavailable: { retryable: false },
+  /** A peer sent bytes that are not those of the value that was asked for. */
+  corrupt_value: { retryable: true },
+  /** No peer has the bytes of a value any more; the stage that made it has to run again. */
+  value_lost: { retryable: true },
   /** The runner process died while it worked. */
   runner_died: { retryable: true },
   /** The queue is full. */

@@ -307,6 +307,15 @@ export const settingRows = {
       .transform((text) => text.toLowerCase())
       .pipe(z.enum(providerNames, `should be one of ${providerNames.join(', ')}`)),
   },
+  blobBudget: {
+    flag: 'blob-budget',
+    environment: 'COMFYMESH_BLOB_BUDGET',
+    placeholder: '<size>',
+    description: 'Disk that values on their way between machines may take, such as 20GB',
+    defaults: '4GB, or a quarter of the free disk',
+    example: '20GB',
+    schema: memorySize,
+  },
   queueLimit: {
     flag: 'queue-limit',
     environment: 'COMFYMESH_QUEUE_LIMIT',

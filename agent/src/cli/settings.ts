@@ -75,6 +75,7 @@ function complete(given: GivenSettings, dataDir: string): AgentSettings {
     ...(given.allowOrigin !== undefined && { allowedOrigins: given.allowOrigin }),
     ...(given.threads !== undefined && { threads: given.threads }),
     ...(given.vram !== undefined && { vramBytes: given.vram }),
+    ...(given.blobBudget !== undefined && { blobBudgetBytes: given.blobBudget }),
     ...(given.provider !== undefined && { provider: given.provider }),
     ...(given.queueLimit !== undefined && { queueLimit: given.queueLimit }),
     ...(given.logLevel !== undefined && { logLevel: given.logLevel }),

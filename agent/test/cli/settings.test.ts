@@ -80,6 +80,7 @@ t.test('values', async (t) => {
     logLevel: 'warn',
     threads: 3,
   })
+  t.equal(load({ flags: { blobBudget: '20GB' } }).blobBudgetBytes, 20 * gigabyte)
 })
 
 t.test('bad values are refused in the words of where they stand', async (t) => {
