@@ -166,7 +166,11 @@ async function startParts(
   const mesh = await prepareMesh(settings, database, log)
   const peerId = mesh?.peerId ?? ALONE
   const localPeer = createLocalPeer(minimalAdvertisement({ peerId, name, version }), { executor })
-  const worker = createStageWorker({}, { executor })
+  const worker = createStageWorker(
+    { peerId },
+    { executor, blobs: noBlobs, fetch: noValue, now: () => performance.now() },
+  )
+  onStop(() => worker.stop())
   const client = createStageClient({
     worker: (id) => (id === peerId ? worker : undefined),
   })
@@ -249,6 +253,11 @@ function accessToken(settings: AgentSettings): (() => string) | undefined {
 function pausedSince(atMs: number): string {
   return `The queue is paused since ${new Date(atMs).toLocaleString()}: jobs are accepted, but none begins until \`comfymesh queue resume\``
 }
+
+/** No stage has values yet. */
+const noBlobs = { adopt: async () => {}, has: () => false, hold: () => () => {} }
+const noValue = () =>
+  Promise.reject(new MeshError('internal', 'This release moves no values between stages.'))
 
 function nativeExecutor({ folders, threads, vramBytes, provider }: AgentSettings, log: Log) {
   return createNativeExecutor({

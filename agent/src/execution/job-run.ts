@@ -1,4 +1,5 @@
 /** One job from its place at the head of the queue to its end. */
+import { randomUUID } from 'node:crypto'
 import { MeshError } from '@comfymesh/protocol/errors'
 import { type JsonObject, parseJson, stringifyJson } from '@comfymesh/protocol/json'
 import type { Placement, PlannedStage } from '@comfymesh/protocol/plan'
@@ -11,6 +12,7 @@ import type { PictureFiles } from './picture-files.ts'
 import { pngTexts } from './png-texts.ts'
 import type { StageClient } from './stage-client.ts'
 import { announceCached, type CachedNodes, createStageRecorder } from './stage-recorder.ts'
+import { AGENT_STOPS } from './stage-run.ts'
 
 export interface JobRunModules extends JobPlanModules {
   readonly client: StageClient
@@ -18,9 +20,6 @@ export interface JobRunModules extends JobPlanModules {
   readonly results: KnownResults
   readonly now: () => number
 }
-
-/** The reason of an abort when the agent stops: the job stays as it is and goes on after a restart. */
-export const AGENT_STOPS = Symbol('agent stops')
 
 /** Once more after a failure that another attempt may not meet; then the reason is the job's. */
 const MAX_ATTEMPTS = 2
@@ -108,18 +107,28 @@ async function runStage(run: StageRun, modules: JobRunModules): Promise<void> {
     { job, stage, peerId, cached, texts, onFailure: () => failing.abort() },
     modules,
   )
-  const { id, nodes } = stage
+  const { after: _, ...sent } = stage
+  const { loadMs, computeMs } = placement.estimate
+  const request = {
+    stage: sent,
+    jobId: job.state.request.id,
+    attemptId: randomUUID(),
+    inputs: [],
+    expectedMs: loadMs + computeMs,
+    previews: true,
+  }
   try {
-    const { provider, sessionMs } = await modules.client.run(
-      peerId,
-      { id, nodes, inputs: [], outputs: [], jobId: job.state.request.id },
-      { signal: AbortSignal.any([signal, failing.signal]), report: recorder.report },
-    )
+    const { provider, sessionMs } = await modules.client.run(peerId, request, {
+      signal: AbortSignal.any([signal, failing.signal]),
+      report: (told) => {
+        if (told.type !== 'admitted' && told.type !== 'began') recorder.report(told)
+      },
+    })
     await recorder.settled()
     const elapsedMs = modules.now() - startedAtMs
     await job.record({
       type: 'stage-finished',
-      stageId: id,
+      stageId: stage.id,
       peerId,
       elapsedMs,
       sessionMs,

@@ -22,11 +22,12 @@ import {
 import type { HistoryRange, JobStore } from '../store/jobs.ts'
 import type { QueueState } from '../store/queue-state.ts'
 import { createJobQueue } from './job-queue.ts'
-import { AGENT_STOPS, type JobRunModules, runJob } from './job-run.ts'
+import { type JobRunModules, runJob } from './job-run.ts'
 import { lightened } from './light-request.ts'
 import { createLiveJob, type JobUpdate, type LiveJob, recordAll } from './live-job.ts'
 import { createQueueRoom, DEFAULT_QUEUE_LIMIT, MAX_QUEUED_BYTES } from './queue-room.ts'
 import { recoverJobs } from './recovery.ts'
+import { AGENT_STOPS } from './stage-run.ts'
 import { createSubmit, type Submit } from './submissions.ts'
 
 export interface JobRunner {

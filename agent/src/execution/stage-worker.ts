@@ -1,118 +1,139 @@
 /**
- * The door to this machine's executor: every stage, local or from another peer,
- * is admitted here into a bounded queue, and the same stage twice is run once.
+ * The door to this machine's executor: every stage, of this agent's jobs or of another peer's, is
+ * admitted here into a bounded queue, and the same stage twice is run once.
  */
 import { MeshError } from '@comfymesh/protocol/errors'
-import type { Executor, RunOptions, Stage, StageEvent, StageResult } from '../executors/executor.ts'
+import type { StageOutcome, StageRequest } from '@comfymesh/protocol/stage'
+import { createKeptStages } from './kept-stages.ts'
+import { createDevice, type PerformModules, performStage } from './perform-stage.ts'
+import { cancelled, type StageRunOptions, type StageRuns } from './stage-run.ts'
+import { createStageWork, type StageWork } from './stage-work.ts'
 
 export interface StageWorkerOptions {
+  /** The peer whose worker this is: it holds what is made here. */
+  readonly peerId: string
   /** Stages that may wait or run; beyond it the answer is `busy`. */
   readonly queueLimit?: number
+  /** How long a stage goes on that nobody follows. */
+  readonly abandonedAfterMs?: number
+  /** How long the outcome of a stage that others follow, and values, are kept for them. */
+  readonly keepMs?: number
 }
 
-export interface StageWorker {
+export type StageWorkerModules = Omit<PerformModules, 'device'>
+
+/** One attempt at a stage: who cancels it does not cancel those of others. */
+export interface StageAttempt {
+  readonly stageId: string
+  readonly attemptId: string
+}
+
+export interface StageWorker extends StageRuns {
   /**
-   * Runs a stage after those admitted before it, or joins the run of the same stage
-   * that is under way and repeats its events so far.
-   * @throws MeshError `busy` with details `{ retryAfterMs }`, or as Executor.run.
+   * As `run`, for those whose word may be cut off: aborting only ends the following. The stage goes
+   * on until it is cancelled, or nobody has followed it for a while; what became of it is kept.
    */
-  run(stage: Stage, options: RunOptions): Promise<StageResult>
+  follow(request: StageRequest, options: StageRunOptions): Promise<StageOutcome>
+  /** Ends an attempt; the stage itself when it was the last one. */
+  cancel(attempt: StageAttempt): void
+  /** How long what runs and waits here will take, as its plans estimate it. */
+  busyMs(): number
+  /** Cancels everything and keeps nothing. */
+  stop(): void
 }
 
 /** Enough to keep a device busy, few enough that a submitter notices and goes elsewhere. */
 const DEFAULT_QUEUE_LIMIT = 8
+const ABANDONED_AFTER_MS = 60_000
+const KEEP_MS = 5 * 60_000
+/** When a refused submitter may ask again, whatever the estimates say. */
+const MIN_RETRY_AFTER_MS = 100
+const MAX_RETRY_AFTER_MS = 5000
 
-/** When a refused submitter may ask again; stages take seconds. */
-const RETRY_AFTER_MS = 250
-
-interface Work {
-  readonly controller: AbortController
-  /** Events for those who join later; steps and their previews are of the moment only. */
-  readonly log: StageEvent[]
-  readonly listeners: Set<RunOptions['report']>
-  readonly result: Promise<StageResult>
-}
+/** Cancels may overtake what they cancel, on a stream of their own. */
+const REMEMBERED_CANCELS = 1000
 
 export function createStageWorker(
   options: StageWorkerOptions,
-  modules: { readonly executor: Executor },
+  modules: StageWorkerModules,
 ): StageWorker {
-  const queueLimit = options.queueLimit ?? DEFAULT_QUEUE_LIMIT
-  const works = new Map<string, Work>()
-  let last: Promise<unknown> = Promise.resolve()
+  const { now } = modules
+  const { peerId, queueLimit = DEFAULT_QUEUE_LIMIT } = options
+  const { abandonedAfterMs = ABANDONED_AFTER_MS, keepMs = KEEP_MS } = options
+  const device = createDevice(now)
+  /** Everything that takes room here, also what was given up and has not yielded yet. */
+  const unfinished = new Set<StageWork>()
+  const current = new Map<string, StageWork>()
+  const kept = createKeptStages({ keepMs }, modules)
+  const cancels = new Set<string>()
 
-  function admit(stage: Stage): Work {
-    if (works.size >= queueLimit) {
-      throw new MeshError(
-        'busy',
-        `${works.size} stages are waiting here already. Try again soon.`,
-        {
-          details: { retryAfterMs: RETRY_AFTER_MS },
-        },
-      )
+  function refuseWhenFull(): void {
+    if (unfinished.size < queueLimit) return
+    const nextMs = Math.min(...[...unfinished].map((work) => work.remainingMs()))
+    const retryAfterMs = Math.min(MAX_RETRY_AFTER_MS, Math.max(MIN_RETRY_AFTER_MS, nextMs))
+    const message = `${unfinished.size} stages are waiting here already. Try again soon.`
+    throw new MeshError('busy', message, { details: { retryAfterMs } })
+  }
+
+  function admit(request: StageRequest): StageWork {
+    refuseWhenFull()
+    const { stage, expectedMs } = request
+    const perform = (runOptions: StageRunOptions) =>
+      performStage(peerId, request, runOptions, { ...modules, device })
+    const onEnd = () => {
+      unfinished.delete(work)
+      // One that was given up may have been admitted anew meanwhile.
+      if (current.get(stage.id) !== work) return
+      current.delete(stage.id)
+      kept.add(stage.id, work)
     }
-    const controller = new AbortController()
-    const log: StageEvent[] = []
-    const listeners: Work['listeners'] = new Set()
-    const report = (event: StageEvent) => {
-      if (event.type !== 'node-progress') log.push(event)
-      for (const listener of listeners) listener(event)
-    }
-    const result = last.then(async () => {
-      try {
-        throwIfAborted(controller.signal)
-        return await modules.executor.run(stage, { signal: controller.signal, report })
-      } finally {
-        // One that was given up may have been admitted anew meanwhile.
-        if (works.get(stage.id) === work) works.delete(stage.id)
-      }
-    })
-    last = result.catch(() => {})
-    const work = { controller, log, listeners, result }
-    works.set(stage.id, work)
+    const work = createStageWork({ expectedMs, abandonedAfterMs }, { perform, onEnd, now })
+    unfinished.add(work)
+    current.set(stage.id, work)
     return work
   }
 
+  function workOf(request: StageRequest): StageWork {
+    const running = current.get(request.stage.id)
+    if (running?.isGivenUp === false) return running
+    return kept.get(request.stage.id, request.attemptId) ?? admit(request)
+  }
+
+  async function follow(
+    request: StageRequest,
+    runOptions: StageRunOptions,
+    mayAskAgain: boolean,
+  ): Promise<StageOutcome> {
+    if (runOptions.signal.aborted || cancels.has(request.attemptId)) throw cancelled()
+    const work = workOf(request)
+    work.mayBeAskedAgain ||= mayAskAgain
+    return work.follow(request, runOptions)
+  }
+
+  function cancel({ stageId, attemptId }: StageAttempt): void {
+    cancels.add(attemptId)
+    if (cancels.size > REMEMBERED_CANCELS) cancels.delete(cancels.values().next().value!)
+    current.get(stageId)?.cancel(attemptId)
+  }
+
   return {
-    async run(stage, { signal, report }) {
-      throwIfAborted(signal)
-      const current = works.get(stage.id)
-      const work = current?.controller.signal.aborted === false ? current : admit(stage)
-      return join(work, signal, report)
+    async run(request, runOptions) {
+      const { signal } = runOptions
+      const { stage, attemptId } = request
+      const onAbort = () => cancel({ stageId: stage.id, attemptId })
+      signal.addEventListener('abort', onAbort, { once: true })
+      try {
+        return await follow(request, runOptions, false)
+      } finally {
+        signal.removeEventListener('abort', onAbort)
+      }
+    },
+    follow: (request, runOptions) => follow(request, runOptions, true),
+    cancel,
+    busyMs: () => [...unfinished].reduce((sum, work) => sum + work.remainingMs(), 0),
+    stop() {
+      for (const work of unfinished) work.cancelAll()
+      kept.stop()
     },
   }
-}
-
-/** Follows a run to its end. Who gives up stops the run if nobody else follows it. */
-async function join(
-  work: Work,
-  signal: AbortSignal,
-  report: RunOptions['report'],
-): Promise<StageResult> {
-  const listener = (event: StageEvent) => report(event)
-  for (const event of work.log) listener(event)
-  work.listeners.add(listener)
-  let giveUp = () => {}
-  const left = new Promise<never>((_, reject) => {
-    giveUp = () => {
-      work.listeners.delete(listener)
-      if (work.listeners.size === 0) work.controller.abort()
-      else reject(interrupted())
-    }
-  })
-  signal.addEventListener('abort', giveUp, { once: true })
-  try {
-    return await Promise.race([work.result, left])
-  } finally {
-    signal.removeEventListener('abort', giveUp)
-    work.listeners.delete(listener)
-  }
-}
-
-function throwIfAborted(signal: AbortSignal): void {
-  if (signal.aborted) throw interrupted()
-}
-
-function interrupted(): MeshError {
-  return new MeshError('interrupted', 'The stage was cancelled.')
 }

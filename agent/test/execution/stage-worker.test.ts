@@ -1,151 +1,297 @@
 import { MeshError } from '@comfymesh/protocol/errors'
+import type { ValueReference } from '@comfymesh/protocol/value'
 import t from 'tap'
 import { createStageClient } from '../../src/execution/stage-client.ts'
-import { createStageWorker } from '../../src/execution/stage-worker.ts'
-import type { Executor, RunOptions, Stage, StageEvent } from '../../src/executors/executor.ts'
-
-const stage = (id: string): Stage => ({ id, jobId: 'j', nodes: [], inputs: [], outputs: [] })
-
-/** An executor whose stages end when told to. */
-function manualExecutor() {
-  const runs: { id: string; options: RunOptions; end: () => void }[] = []
-  const run: Executor['run'] = (stage, options) =>
-    new Promise((resolve, reject) => {
-      options.signal.addEventListener('abort', () => reject(new MeshError('interrupted', 'x')))
-      runs.push({ id: stage.id, options, end: () => resolve({ sessionMs: 0, values: [] }) })
-    })
-  return { executor: { run } as Executor, runs }
-}
+import { createStageWorker, type StageWorkerOptions } from '../../src/execution/stage-worker.ts'
+import type { StageEvent } from '../../src/executors/executor.ts'
+import {
+  following,
+  manualExecutor,
+  nodeFinished,
+  nodeStarted,
+  noFetch,
+  stageRequest,
+  step,
+  testBlobs,
+  until,
+} from './stages.ts'
 
 const soon = () => new Promise((resolve) => setImmediate(resolve))
-const following = () => {
-  const controller = new AbortController()
-  const events: StageEvent[] = []
-  return {
-    events,
-    controller,
-    signal: controller.signal,
-    report: (event: StageEvent) => events.push(event),
+
+function manualWorker(options: Partial<StageWorkerOptions> & { isStubborn?: boolean } = {}) {
+  const manual = manualExecutor(options)
+  const blobs = testBlobs()
+  let nowMs = 0
+  const modules = { executor: manual.executor, blobs, fetch: noFetch, now: () => nowMs }
+  const worker = createStageWorker({ peerId: 'here', ...options }, modules)
+  const passMs = (ms: number) => {
+    nowMs += ms
   }
+  return { ...manual, worker, modules, blobs, passMs }
 }
-const started: StageEvent = { type: 'node-started', nodeId: '1' }
-const step: StageEvent = { type: 'node-progress', nodeId: '1', value: 1, max: 2 }
+
+const value = (nodeId: string, hash: string): ValueReference => ({
+  nodeId,
+  slot: 0,
+  type: 'LATENT',
+  tensors: [],
+  blob: { hash, sizeBytes: 10 },
+  holders: ['there'],
+})
+const made = (nodeId: string, hash: string) => ({ ...value(nodeId, hash), path: `/values/${hash}` })
 
 t.test('one stage at a time, the next when it ended', async (t) => {
-  const { executor, runs } = manualExecutor()
-  const worker = createStageWorker({}, { executor })
-  const first = worker.run(stage('a'), following())
-  const second = worker.run(stage('b'), following())
+  const { worker, runs, began, passMs } = manualWorker()
+  const first = worker.run(stageRequest('a'), following())
+  const second = worker.run(stageRequest('b'), following())
+  await began(0)
   await soon()
-  t.strictSame(
-    runs.map(({ id }) => id),
-    ['a'],
-  )
-  runs[0]!.end()
-  await first
-  await soon()
-  t.strictSame(
-    runs.map(({ id }) => id),
-    ['a', 'b'],
-  )
-  runs[1]!.end()
-  t.strictSame(await second, { sessionMs: 0, values: [] })
+  t.equal(runs.length, 1)
+  t.equal(worker.busyMs(), 2000)
+  passMs(300)
+  t.equal(worker.busyMs(), 1700)
+  runs[0]!.end({ sessionMs: 7, provider: 'cpu' })
+  const times = { waitMs: 0, transferMs: 0, transferBytes: 0 }
+  t.strictSame(await first, { ...times, computeMs: 300, sessionMs: 7, provider: 'cpu', values: [] })
+  ;(await began(1)).end()
+  t.match(await second, { waitMs: 300, transferMs: 0 })
+  t.equal(worker.busyMs(), 0)
 })
 
 t.test('the same stage is run once and both are told', async (t) => {
-  const { executor, runs } = manualExecutor()
-  const worker = createStageWorker({}, { executor })
+  const { worker, runs, began } = manualWorker()
   const [early, late] = [following(), following()]
-  const first = worker.run(stage('a'), early)
-  await soon()
-  runs[0]!.options.report(started)
-  runs[0]!.options.report(step)
-  const second = worker.run(stage('a'), late)
-  runs[0]!.options.report(step)
-  runs[0]!.end()
+  const first = worker.run(stageRequest('a'), early)
+  const { options, end } = await began(0)
+  options.report(nodeStarted as StageEvent)
+  options.report(step as StageEvent)
+  const second = worker.run(stageRequest('a'), late)
+  options.report(step as StageEvent)
+  end()
   await Promise.all([first, second])
   t.equal(runs.length, 1)
-  t.strictSame(early.events, [started, step, step])
-  t.strictSame(late.events, [started, step], 'what is past, without its steps')
-  const again = worker.run(stage('a'), following())
-  await soon()
-  t.equal(runs.length, 2, 'what ended is run anew')
-  runs[1]!.end()
+  const past = [{ type: 'admitted' }, { type: 'began' }, nodeStarted]
+  t.strictSame(early.reports, [...past, step, step])
+  t.strictSame(late.reports, [...past, step], 'what is past, without its steps')
+  const again = worker.run(stageRequest('a'), following())
+  ;(await began(1)).end()
   await again
 })
 
-t.test('a stage stops when the last who follows it gives up', async (t) => {
-  const { executor, runs } = manualExecutor()
-  const worker = createStageWorker({}, { executor })
+t.test('previews go to those who want them', async (t) => {
+  const { worker, began } = manualWorker()
   const [one, other] = [following(), following()]
-  const first = worker.run(stage('a'), one)
-  const second = worker.run(stage('a'), other)
-  await soon()
+  const runs = [
+    worker.run(stageRequest('a', { attemptId: '1', previews: false }), one),
+    worker.run(stageRequest('a', { attemptId: '2' }), other),
+  ]
+  const { options, end } = await began(0)
+  const picture = { bytes: new Uint8Array(1), mediaType: 'image/png', width: 1, height: 1 } as const
+  const withPreview = { ...step, preview: picture } as StageEvent
+  options.report(withPreview)
+  end()
+  await Promise.all(runs)
+  t.strictSame(one.reports.at(-1), step)
+  t.strictSame(other.reports.at(-1), withPreview)
+})
+
+t.test('a stage stops when its last attempt is cancelled', async (t) => {
+  const { worker, began } = manualWorker()
+  const [one, other] = [following(), following()]
+  const first = worker.run(stageRequest('a', { attemptId: '1' }), one)
+  const second = worker.run(stageRequest('a', { attemptId: '2' }), other)
+  const { options } = await began(0)
   one.controller.abort()
   await t.rejects(first, { code: 'interrupted' })
-  t.notOk(runs[0]!.options.signal.aborted, 'somebody else still wants it')
+  t.notOk(options.signal.aborted, 'somebody else still wants it')
   other.controller.abort()
   await t.rejects(second, { code: 'interrupted' })
-  t.ok(runs[0]!.options.signal.aborted)
-  await t.rejects(worker.run(stage('b'), one), { code: 'interrupted' }, 'given up before it began')
+  t.ok(options.signal.aborted)
+  await t.rejects(worker.run(stageRequest('b'), one), { code: 'interrupted' }, 'before it began')
 })
 
 t.test('a waiting stage that is given up never runs', async (t) => {
-  const { executor, runs } = manualExecutor()
-  const worker = createStageWorker({}, { executor })
-  const first = worker.run(stage('a'), following())
+  const { worker, began, runs } = manualWorker()
+  const first = worker.run(stageRequest('a'), following())
   const waiting = following()
-  const second = worker.run(stage('b'), waiting)
-  await soon()
+  const second = worker.run(stageRequest('b'), waiting)
+  await began(0)
   waiting.controller.abort()
+  await t.rejects(second, { code: 'interrupted' })
+  t.equal(worker.busyMs(), 1000, 'it holds no place any more')
   runs[0]!.end()
   await first
-  await t.rejects(second, { code: 'interrupted' })
+  await soon()
   t.equal(runs.length, 1)
 })
 
 t.test('a full queue answers busy, and the client asks again', async (t) => {
-  const { executor, runs } = manualExecutor()
-  const worker = createStageWorker({ queueLimit: 1 }, { executor })
-  const first = worker.run(stage('a'), following())
-  await t.rejects(worker.run(stage('b'), following()), {
-    code: 'busy',
-    details: { retryAfterMs: 250 },
-  })
+  const { worker, began, passMs } = manualWorker({ queueLimit: 1 })
+  const first = worker.run(stageRequest('a'), following())
+  await began(0)
+  passMs(200)
+  const refused = worker.run(stageRequest('b'), following())
+  await t.rejects(refused, { code: 'busy', details: { retryAfterMs: 800 } }, 'what is left of it')
+  passMs(10_000)
+  const later = worker.run(stageRequest('b'), following())
+  await t.rejects(later, { code: 'busy', details: { retryAfterMs: 100 } }, 'estimates are wrong')
 
   const client = createStageClient({ worker: (peerId) => (peerId === 'p' ? worker : undefined) })
   const given = following()
-  const up = client.run('p', stage('c'), given)
+  const up = client.run('p', stageRequest('c'), given)
+  await soon()
   given.controller.abort()
   await t.rejects(up, { code: 'interrupted' })
-  const second = client.run('p', stage('b'), following())
+  const second = client.run('p', stageRequest('b'), following())
   await soon()
-  runs[0]!.end()
+  ;(await began(0)).end()
   await first
-  while (runs.length < 2) await new Promise((resolve) => setTimeout(resolve, 10))
-  runs[1]!.end()
-  t.strictSame(await second, { sessionMs: 0, values: [] })
-  await t.rejects(client.run('gone', stage('b'), following()), { code: 'no_peer' })
+  ;(await began(1)).end()
+  t.match(await second, { values: [] })
+  await t.rejects(client.run('gone', stageRequest('b'), following()), { code: 'no_peer' })
 })
 
 t.test('a stage that is admitted anew while its given-up run still ends', async (t) => {
-  const runs: { end: () => void }[] = []
-  const run: Executor['run'] = () =>
-    new Promise((resolve) => runs.push({ end: () => resolve({ sessionMs: 0, values: [] }) }))
-  const worker = createStageWorker({}, { executor: { run } as Executor })
-  const [first, second, third] = [following(), following(), following()]
-  const given = worker.run(stage('a'), first)
-  await soon()
+  const { worker, began, runs } = manualWorker({ isStubborn: true })
+  const first = following()
+  const given = worker.run(stageRequest('a', { attemptId: '1' }), first)
+  await began(0)
   first.controller.abort()
-  const again = worker.run(stage('a'), second)
-  runs[0]!.end()
-  await given
+  await t.rejects(given, { code: 'interrupted' }, 'at once')
+  const again = worker.run(stageRequest('a', { attemptId: '2' }), following())
   await soon()
-  const joined = worker.run(stage('a'), third)
+  t.equal(runs.length, 1, 'the device does one thing at a time')
+  runs[0]!.end()
+  await began(1)
+  const joined = worker.run(stageRequest('a', { attemptId: '3' }), following())
   runs[1]!.end()
-  t.strictSame(await Promise.all([again, joined]), [
-    { sessionMs: 0, values: [] },
-    { sessionMs: 0, values: [] },
-  ])
+  t.match(await Promise.all([again, joined]), [{ values: [] }, { values: [] }])
   t.equal(runs.length, 2, 'the third joined the second')
+})
+
+t.test('who only follows may lose its word and come back, also after the end', async (t) => {
+  const { worker, began, runs, blobs } = manualWorker()
+  const outputs = [{ nodeId: '1', slot: 0, type: 'LATENT' }]
+  const request = stageRequest('a', { stage: { ...stageRequest('a').stage, outputs } })
+  const lost = following()
+  const first = worker.follow(request, lost)
+  const { options, end } = await began(0)
+  options.report(nodeStarted as StageEvent)
+  lost.controller.abort()
+  await t.rejects(first, { code: 'interrupted' })
+  t.notOk(options.signal.aborted)
+  const back = following()
+  const second = worker.follow(request, back)
+  options.report(nodeFinished as StageEvent)
+  end({ values: [made('1', 'h')] })
+  const outcome = await second
+  t.match(outcome.values, [{ nodeId: '1', holders: ['here'], blob: { hash: 'h' } }])
+  t.equal(blobs.held.get('h'), 1)
+  const late = following()
+  t.strictSame(await worker.follow({ ...request, attemptId: 'another' }, late), outcome)
+  t.strictSame(late.reports, back.reports)
+  t.equal(late.reports.length, 4)
+  t.equal(runs.length, 1)
+
+  blobs.missing.add('h')
+  const anew = worker.follow(request, following())
+  ;(await began(1)).end({ values: [made('1', 'h')] })
+  await anew
+  worker.stop()
+  t.equal(blobs.held.get('h'), 0)
+})
+
+t.test('a failure is kept for the attempt that met it and for no other', async (t) => {
+  const { worker, began, runs } = manualWorker()
+  const lost = following()
+  const first = worker.follow(stageRequest('a', { attemptId: '1' }), lost)
+  const { fail } = await began(0)
+  lost.controller.abort()
+  await t.rejects(first)
+  fail(new MeshError('out_of_memory', 'too large'))
+  await until(() => worker.busyMs() === 0)
+  const back = worker.follow(stageRequest('a', { attemptId: '1' }), following())
+  await t.rejects(back, { code: 'out_of_memory' })
+  t.equal(runs.length, 1)
+  const another = worker.follow(stageRequest('a', { attemptId: '2' }), following())
+  ;(await began(1)).end()
+  t.match(await another, { values: [] })
+})
+
+t.test('a stage that nobody follows ends after a while', async (t) => {
+  const { worker, began } = manualWorker({ abandonedAfterMs: 5 })
+  const lost = following()
+  const first = worker.follow(stageRequest('a'), lost)
+  const { options } = await began(0)
+  lost.controller.abort()
+  await t.rejects(first)
+  await until(() => options.signal.aborted)
+})
+
+t.test('what was made is held and known for a while', async (t) => {
+  const { worker, began, blobs, runs } = manualWorker({ keepMs: 5 })
+  const outputs = [{ nodeId: '1', slot: 0, type: 'LATENT' }]
+  const request = stageRequest('a', { stage: { ...stageRequest('a').stage, outputs } })
+  const first = worker.follow(request, following())
+  ;(await began(0)).end({ values: [made('1', 'h')] })
+  await first
+  await until(() => blobs.held.get('h') === 0)
+  const again = worker.follow(request, following())
+  ;(await began(1)).end({ values: [] })
+  await t.rejects(again, { code: 'internal', message: /0 values where 1/ })
+  t.equal(runs.length, 2)
+})
+
+t.test('a cancel that overtakes its stage', async (t) => {
+  const { worker, runs } = manualWorker()
+  worker.cancel({ stageId: 'a', attemptId: '1' })
+  const late = worker.follow(stageRequest('a', { attemptId: '1' }), following())
+  await t.rejects(late, { code: 'interrupted' })
+  t.equal(runs.length, 0)
+})
+
+t.test('inputs are fetched while others compute, and held', async (t) => {
+  const { modules, blobs, began, runs, passMs } = manualWorker()
+  const arrivals: ((file: { path: string; transferredBytes: number }) => void)[] = []
+  const fetch = () => new Promise<never>((resolve) => arrivals.push(resolve as never))
+  const worker = createStageWorker({ peerId: 'here' }, { ...modules, fetch })
+  const first = worker.run(stageRequest('a'), following())
+  await began(0)
+  const inputs = [value('8', 'h8'), value('9', 'h9')]
+  const follower = following()
+  const second = worker.run(stageRequest('b', { inputs }), follower)
+  const third = worker.run(stageRequest('c'), following())
+  await until(() => arrivals.length === 2)
+  t.equal(blobs.held.get('h8'), 1)
+  runs[0]!.end()
+  await first
+  t.equal((await began(1)).stage.id, 'c', 'whoever is ready goes first')
+  passMs(100)
+  runs[1]!.end()
+  await third
+  passMs(50)
+  arrivals[0]!({ path: '/8', transferredBytes: 10 })
+  arrivals[1]!({ path: '/9', transferredBytes: 0 })
+  const { stage, end } = await began(2)
+  t.strictSame(stage.inputs, [
+    { nodeId: '8', slot: 0, type: 'LATENT', path: '/8' },
+    { nodeId: '9', slot: 0, type: 'LATENT', path: '/9' },
+  ])
+  t.strictSame(follower.reports, [{ type: 'admitted' }, { type: 'began' }])
+  end()
+  t.match(await second, { waitMs: 100, transferMs: 50, transferBytes: 10 })
+  t.equal(blobs.held.get('h8'), 0)
+})
+
+t.test('an input that cannot be had ends the stage before its turn', async (t) => {
+  const { modules, began, blobs } = manualWorker()
+  const fetch = () => Promise.reject(new MeshError('peer_unreachable', 'no holder is there'))
+  const worker = createStageWorker({ peerId: 'here' }, { ...modules, fetch })
+  const first = worker.run(stageRequest('a'), following())
+  const { end } = await began(0)
+  const second = worker.run(stageRequest('b', { inputs: [value('8', 'h8')] }), following())
+  await t.rejects(second, { code: 'peer_unreachable' })
+  t.equal(blobs.held.get('h8'), 0)
+  end()
+  await first
 })

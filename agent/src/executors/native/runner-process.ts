@@ -4,12 +4,12 @@
  * another when it died. What a stage computes is the child's business.
  */
 import { MeshError } from '@comfymesh/protocol/errors'
+import { createTurns, untilAborted } from '../../base/turns.ts'
 import type { RunOptions, Stage, StageResult } from '../executor.ts'
 import { type RunnerChild, startRunnerChild } from './runner-child.ts'
 import { crashReport, diedAtStart } from './runner-exit.ts'
 import type { RunnerConfiguration } from './runner-messages.ts'
 import { runOnChild } from './runner-run.ts'
-import { createTurns, untilAborted } from './runner-turns.ts'
 import type { ProviderReport } from './sessions/settings.ts'
 
 export interface RunnerProcessOptions {

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { createTurns, untilAborted } from '../../../src/executors/native/runner-turns.ts'
+import { createTurns, untilAborted } from '../../src/base/turns.ts'
 
 const never = new AbortController().signal
 

@@ -1,0 +1,132 @@
+/** One stage on this machine's device: its inputs brought here, its nodes run, its values kept. */
+import { MeshError } from '@comfymesh/protocol/errors'
+import type { StageOutcome, StageRequest } from '@comfymesh/protocol/stage'
+import type { Blob, Output, ValueReference } from '@comfymesh/protocol/value'
+import { createTurns } from '../base/turns.ts'
+import type { Executor, MadeValue, StageInput } from '../executors/executor.ts'
+import type { StageRunOptions } from './stage-run.ts'
+
+/** Of the blob store (store/blobs.ts) what stages need. */
+export interface StageBlobs {
+  /** Takes over a file. @throws MeshError `storage_failed` */
+  adopt(path: string, blob: Blob): Promise<void>
+  has(hash: string): boolean
+  /** Keeps these bytes, also those that come later, until they are released. */
+  hold(hashes: Iterable<string>): () => void
+}
+
+/**
+ * The file of a value; brought here from its holders where it is not here yet.
+ * @throws MeshError `corrupt_value`, `peer_unreachable`, `storage_failed`, `interrupted`
+ */
+export type FetchValue = (
+  value: ValueReference,
+  signal: AbortSignal,
+) => Promise<{ readonly path: string; readonly transferredBytes: number }>
+
+export interface PerformModules {
+  readonly executor: Pick<Executor, 'run'>
+  readonly blobs: StageBlobs
+  readonly fetch: FetchValue
+  readonly device: Device
+  readonly now: () => number
+}
+
+/** Does one thing at a time, in the order in which stages are ready for it. */
+export interface Device {
+  take(signal: AbortSignal): Promise<{ readonly idleSinceMs: number; release(): void }>
+}
+
+export function createDevice(now: () => number): Device {
+  const takeTurn = createTurns()
+  let idleSinceMs = now()
+  return {
+    async take(signal) {
+      const end = await takeTurn(signal)
+      return {
+        idleSinceMs,
+        release() {
+          idleSinceMs = now()
+          end()
+        },
+      }
+    },
+  }
+}
+
+/**
+ * Inputs are fetched at once, while other stages compute.
+ * @param selfId whose values they are.
+ * @throws MeshError as StageRuns.run.
+ */
+export async function performStage(
+  selfId: string,
+  request: StageRequest,
+  { signal, report }: StageRunOptions,
+  modules: PerformModules,
+): Promise<StageOutcome> {
+  const { executor, blobs, device, now } = modules
+  const admittedAtMs = now()
+  const release = blobs.hold(request.inputs.map(({ blob }) => blob.hash))
+  try {
+    const { inputs, transferBytes } = await fetchInputs(request, signal, modules.fetch)
+    const readyAtMs = now()
+    const turn = await device.take(signal)
+    const beganAtMs = now()
+    // While others compute here, the network costs nothing.
+    const transferMs = Math.max(0, readyAtMs - Math.max(admittedAtMs, turn.idleSinceMs))
+    const waitMs = beganAtMs - admittedAtMs - transferMs
+    try {
+      report({ type: 'began' })
+      const { stage, jobId } = request
+      const { id, nodes, outputs } = stage
+      const run = { id, nodes, outputs, inputs, jobId }
+      const result = await executor.run(run, { signal, report })
+      const computeMs = now() - beganAtMs
+      const made = await keep(outputs, result.values, selfId, blobs)
+      const { provider, sessionMs } = result
+      const times = { waitMs, transferMs, transferBytes, computeMs, sessionMs }
+      return { values: made, ...times, ...(provider !== undefined && { provider }) }
+    } finally {
+      turn.release()
+    }
+  } finally {
+    release()
+  }
+}
+
+async function fetchInputs(
+  { inputs }: StageRequest,
+  signal: AbortSignal,
+  fetch: FetchValue,
+): Promise<{ inputs: StageInput[]; transferBytes: number }> {
+  const fetched = await Promise.all(inputs.map((value) => fetch(value, signal)))
+  return {
+    inputs: inputs.map(({ nodeId, slot, type, slice }, index) => ({
+      nodeId,
+      slot,
+      type,
+      ...(slice !== undefined && { slice }),
+      path: fetched[index]!.path,
+    })),
+    transferBytes: fetched.reduce((sum, { transferredBytes }) => sum + transferredBytes, 0),
+  }
+}
+
+async function keep(
+  wanted: readonly Output[],
+  made: readonly MadeValue[],
+  selfId: string,
+  blobs: StageBlobs,
+): Promise<ValueReference[]> {
+  if (made.length !== wanted.length) {
+    const message = `The executor made ${made.length} values where ${wanted.length} were wanted.`
+    throw new MeshError('internal', message)
+  }
+  await Promise.all(made.map(({ path, blob }) => blobs.adopt(path, blob)))
+  return made.map(({ path: _, ...value }) => ({
+    ...value,
+    tensors: [...value.tensors],
+    holders: [selfId],
+  }))
+}
