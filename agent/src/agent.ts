@@ -11,6 +11,7 @@ import { version } from './base/version.ts'
 import { createJobRunner, type JobRunner } from './execution/job-runner.ts'
 import { createKnownResults } from './execution/known-results.ts'
 import { createLocalPeer } from './execution/local-peer.ts'
+import type { FetchValue } from './execution/perform-stage.ts'
 import { createPictureFiles } from './execution/picture-files.ts'
 import { createPlanPreview } from './execution/plan-preview.ts'
 import { createQueueTimes } from './execution/queue-times.ts'
@@ -27,7 +28,7 @@ import { createGateway } from './gateway/server.ts'
 import type { MeshOptions } from './mesh/mesh.ts'
 import { type FolderSettings, ModelFolders } from './models/folders.ts'
 import { openAccessToken } from './store/access-token.ts'
-import { openBlobStore } from './store/blobs.ts'
+import { type BlobStore, openBlobStore } from './store/blobs.ts'
 import { openDatabase, ownerOf } from './store/database.ts'
 import { openJobStore } from './store/jobs.ts'
 import { openLearnedTimes } from './store/learned-times.ts'
@@ -168,7 +169,7 @@ async function startParts(
   const localPeer = createLocalPeer(minimalAdvertisement({ peerId, name, version }), { executor })
   const worker = createStageWorker(
     { peerId },
-    { executor, blobs: noBlobs, fetch: noValue, now: () => performance.now() },
+    { executor, blobs, fetch: fetchHere(blobs), now: () => performance.now() },
   )
   onStop(() => worker.stop())
   const client = createStageClient({
@@ -254,10 +255,14 @@ function pausedSince(atMs: number): string {
   return `The queue is paused since ${new Date(atMs).toLocaleString()}: jobs are accepted, but none begins until \`comfymesh queue resume\``
 }
 
-/** No stage has values yet. */
-const noBlobs = { adopt: async () => {}, has: () => false, hold: () => () => {} }
-const noValue = () =>
-  Promise.reject(new MeshError('internal', 'This release moves no values between stages.'))
+/** Values that were made on this machine. */
+function fetchHere(blobs: BlobStore): FetchValue {
+  return async ({ blob, nodeId }) => {
+    const path = blobs.path(blob.hash)
+    if (path !== undefined) return { path, transferredBytes: 0 }
+    throw new MeshError('peer_unreachable', `The value of node ${nodeId} is not on this machine.`)
+  }
+}
 
 function nativeExecutor({ folders, threads, vramBytes, provider }: AgentSettings, log: Log) {
   return createNativeExecutor({
