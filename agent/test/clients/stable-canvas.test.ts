@@ -2,6 +2,7 @@
 import {
   BasePipe,
   Client,
+  plugins,
   Workflow,
   WorkflowExecutionError,
   WorkflowInterruptedError,
@@ -216,4 +217,16 @@ t.test('a connection that breaks is made anew', async (t) => {
   client.socket!.close()
   await reconnected
   t.ok((await drawn().invoke(client)).images.length > 0)
+})
+
+t.test('its plugin for a login sends the token of the agent in every URL', async (t) => {
+  const token = 'a-token-of-many-letters'
+  const agent = await testBuiltAgent(t, undefined, ['--token', token])
+  const client = new Client({ api_host: new URL(agent.url).host, clientId: 'login', WebSocket })
+  t.teardown(() => client.close())
+  client.use(new plugins.LoginAuthPlugin({ token }))
+  await client.connect()
+  t.match(await client.getQueue(), { Running: [], Pending: [] })
+  const { images } = await drawn().invoke(client)
+  t.equal(images.length, 1)
 })
