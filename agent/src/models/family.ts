@@ -4,6 +4,7 @@
  */
 import { MeshError } from '@comfymesh/protocol/errors'
 import { type ClipConfig, clipTensors, readClipConfig } from './clip-config.ts'
+import { fromPartNames } from './part-names.ts'
 import { type ElementType, malformedFile, type Safetensors } from './safetensors.ts'
 import { missingTensors, type TensorTree, tensorTree } from './tensor-tree.ts'
 import { readUnetConfig, type UnetConfig, unetTensors } from './unet-config.ts'
@@ -40,7 +41,7 @@ const LATENT_SCALE = 0.18215
  *   `malformed_file` naming the tensors that are missing or misshapen.
  */
 export function describeCheckpoint(original: Safetensors): Checkpoint {
-  const file = fromDiffusersVae(original)
+  const file = fromPartNames(fromDiffusersVae(original))
   const tree = tensorTree(file)
   refuseOtherFamilies(file, tree)
   const unetRoot = 'model.diffusion_model'
@@ -88,7 +89,6 @@ const otherFamilies: readonly (readonly [module: string, is: string])[] = [
   ['input_hint_block', 'a ControlNet, not a checkpoint'],
   ['controlnet_cond_embedding', 'a ControlNet, not a checkpoint'],
   ['down_blocks.0.resnets', 'a UNet in diffusers format; single-file checkpoints work'],
-  ['text_model', 'a text encoder on its own'],
   ['emb_params', 'a textual-inversion embedding; it belongs in the embeddings folder'],
 ]
 

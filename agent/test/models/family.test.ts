@@ -199,3 +199,19 @@ t.test('shapes that do not fit each other', async (t) => {
     message: /proj_in\.weight has the shape \[640,320,1,1\] instead of \[1280,1280,1,1\]/,
   })
 })
+
+t.test('a network in a file of its own', async (t) => {
+  const part = (prefix: string) =>
+    Object.fromEntries(
+      Object.entries(full)
+        .filter(([name]) => name.startsWith(prefix))
+        .map(([name, shape]) => [name.slice(prefix.length), shape]),
+    )
+  const whole = describeCheckpoint(header(full))
+  const { unet, textEncoder, vae } = describeCheckpoint(header(part('model.diffusion_model.')))
+  t.strictSame(unet, whole.unet)
+  t.same([textEncoder, vae], [undefined, undefined])
+  const text = describeCheckpoint(header(part('cond_stage_model.transformer.')))
+  t.strictSame(text.textEncoder, whole.textEncoder)
+  t.same([text.unet, text.vae], [undefined, undefined])
+})

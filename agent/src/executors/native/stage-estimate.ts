@@ -7,6 +7,8 @@ import type { ModelFiles } from './sessions/model-files.ts'
 /** The inputs by which nodes name model files. */
 const modelInputs: readonly (readonly [input: string, kind: ModelKind])[] = [
   ['ckpt_name', 'checkpoints'],
+  ['unet_name', 'diffusion_models'],
+  ['clip_name', 'text_encoders'],
   ['vae_name', 'vae'],
   ['lora_name', 'loras'],
 ]

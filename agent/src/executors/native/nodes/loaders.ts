@@ -30,6 +30,46 @@ export const loaderNodes = [
   }),
   defineNode({
     ...loader,
+    name: 'UNETLoader',
+    displayName: 'Load Diffusion Model',
+    inputs: (lists) => ({
+      required: {
+        unet_name: [lists.models('diffusion_models')],
+        // Weights run in the precision that the file has.
+        weight_dtype: [['default'], { advanced: true }],
+      },
+    }),
+    outputs: ['MODEL'],
+    run: async ({ unet_name }, { folders, models }) => {
+      const path = modelFile(folders, 'diffusion_models', unet_name)
+      const model = { kind: 'MODEL', path, loras: [] } as const
+      await models.denoiser(model)
+      return [model]
+    },
+    fingerprint: (inputs, folders) => versionOf(folders, 'diffusion_models', inputs, 'unet_name'),
+  }),
+  defineNode({
+    ...loader,
+    name: 'CLIPLoader',
+    displayName: 'Load CLIP',
+    inputs: (lists) => ({
+      required: {
+        clip_name: [lists.models('text_encoders')],
+        type: [['stable_diffusion']],
+      },
+      optional: { device: [['default', 'cpu'], { advanced: true }] },
+    }),
+    outputs: ['CLIP'],
+    run: async ({ clip_name }, { folders, models }) => {
+      const path = modelFile(folders, 'text_encoders', clip_name)
+      const clip = { kind: 'CLIP', path, loras: [], lastLayer: -1 } as const
+      await models.textEncoder(clip)
+      return [clip]
+    },
+    fingerprint: (inputs, folders) => versionOf(folders, 'text_encoders', inputs, 'clip_name'),
+  }),
+  defineNode({
+    ...loader,
     name: 'VAELoader',
     displayName: 'Load VAE',
     inputs: (lists) => ({ required: { vae_name: [lists.models('vae')] } }),

@@ -35,7 +35,17 @@ const name = 'some-name'
 const lists: NameLists = { models: () => [name], inputFiles: () => [`${name}.png`] }
 
 /** Inputs whose choices depend on the machine, or on which samplers exist here. */
-const ownChoices = ['ckpt_name', 'vae_name', 'lora_name', 'image', 'sampler_name']
+const ownChoices = [
+  'ckpt_name',
+  'unet_name',
+  'weight_dtype',
+  'clip_name',
+  'type',
+  'vae_name',
+  'lora_name',
+  'image',
+  'sampler_name',
+]
 
 /** The definition without tooltips, and without the choices that may differ. */
 function comparable(definition: Definition): Definition {

@@ -10,6 +10,8 @@ const root = t.testdir({
   checkpoints: { sub: { 'model.safetensors': '' } },
   loras: { 'style.safetensors': '' },
   vae: { 'vae.safetensors': '' },
+  diffusion_models: { 'unet.safetensors': '' },
+  text_encoders: { 'clip.safetensors': '' },
 })
 
 const folders = new ModelFolders({
@@ -17,6 +19,8 @@ const folders = new ModelFolders({
     checkpoints: [join(root, 'checkpoints')],
     loras: [join(root, 'loras')],
     vae: [join(root, 'vae')],
+    diffusion_models: [join(root, 'diffusion_models')],
+    text_encoders: [join(root, 'text_encoders')],
   },
   input: '',
   output: '',
@@ -29,6 +33,7 @@ const nodeNamed = (name: string) => loaderNodes.find((node) => node.name === nam
 const soundModels = {
   denoiser: async () => ({}),
   autoencoder: async () => ({}),
+  textEncoder: async () => ({}),
 } as unknown as NodeContext['models']
 
 async function run(name: string, inputs: { [name: string]: unknown }, models = soundModels) {
@@ -52,6 +57,18 @@ t.test(
 t.test('VAELoader', async (t) => {
   const outputs = await run('VAELoader', { vae_name: 'vae.safetensors' })
   t.strictSame(outputs, [{ kind: 'VAE', path: join(root, 'vae', 'vae.safetensors') }])
+})
+
+t.test('networks in files of their own', async (t) => {
+  t.strictSame(
+    await run('UNETLoader', { unet_name: 'unet.safetensors', weight_dtype: 'default' }),
+    [{ kind: 'MODEL', path: join(root, 'diffusion_models', 'unet.safetensors'), loras: [] }],
+  )
+  const text = join(root, 'text_encoders', 'clip.safetensors')
+  t.strictSame(
+    await run('CLIPLoader', { clip_name: 'clip.safetensors', type: 'stable_diffusion' }),
+    [{ kind: 'CLIP', path: text, loras: [], lastLayer: -1 }],
+  )
 })
 
 t.test('a missing file is an error that names the folders searched', async (t) => {
