@@ -2,8 +2,11 @@
 
 import type { AgentSettings } from './agent.ts'
 import { version } from './base/version.ts'
-import { createAdvertiser } from './execution/advertiser.ts'
+import { type Advertiser, createAdvertiser } from './execution/advertiser.ts'
 import type { JobRunner } from './execution/job-runner.ts'
+import { createLocalPeer, type LocalPeer } from './execution/local-peer.ts'
+import { createPeerOffers, type PeerOffers } from './execution/peer-offers.ts'
+import { createSurveyor, type Surveyor } from './execution/survey.ts'
 import type { Executor } from './executors/executor.ts'
 import { loadIdentity } from './mesh/identity.ts'
 import { openInvites } from './mesh/invites.ts'
@@ -12,10 +15,14 @@ import { createMesh, type Mesh } from './mesh/mesh.ts'
 import { createModelCatalog } from './models/catalog.ts'
 import { ModelFolders } from './models/folders.ts'
 import type { Database } from './store/database.ts'
+import type { LearnedTimesStore } from './store/learned-times.ts'
 import { openModelIdentities } from './store/model-identities.ts'
 import { openPeerBook } from './store/peer-book.ts'
 import { createDeviceReader } from './telemetry/devices.ts'
 import type { Log } from './telemetry/log.ts'
+
+/** The id of an agent without a mesh. */
+const ALONE = 'local'
 
 /**
  * Makes the mesh of an agent without starting it.
@@ -42,57 +49,90 @@ export async function prepareMesh(
   )
 }
 
-/**
- * Starts the mesh, and then tells it what this machine offers.
- * @returns ends both.
- */
-export function startMesh(
+/** What an agent tells of itself and hears of others. */
+export interface AgentOffers {
+  readonly localPeer: LocalPeer
+  readonly surveyor: Surveyor
+  readonly peerOffers: PeerOffers
+}
+
+/** @param mesh absent where the agent is alone: then there is nothing to find out. */
+export function prepareOffers(
   { name, folders, vramBytes }: AgentSettings,
   modules: {
-    readonly mesh: Mesh
+    readonly mesh: Mesh | undefined
     readonly database: Database
     readonly executor: Executor
+    readonly log: Log
+  },
+): AgentOffers {
+  const { mesh, database, executor, log } = modules
+  const { warn } = log
+  const catalog = createModelCatalog({
+    folders: new ModelFolders(folders),
+    identities: openModelIdentities(database),
+  })
+  const surveyor = createSurveyor({ executor, catalog, devices: createDeviceReader(), warn })
+  const localPeer = createLocalPeer(
+    {
+      peerId: mesh?.peerId ?? ALONE,
+      name,
+      version,
+      ...(vramBytes !== undefined && { memoryBudgetBytes: vramBytes }),
+    },
+    { executor, surveyor, catalog },
+  )
+  const peerOffers = createPeerOffers({
+    localPeer,
+    ...(mesh !== undefined && { mesh }),
+    now: () => performance.now(),
+    warn,
+  })
+  return { localPeer, surveyor, peerOffers }
+}
+
+/**
+ * Starts the mesh, tells it what this machine offers, and listens to what the others do.
+ * @returns ends all of it.
+ */
+export function startMesh(
+  { localPeer, surveyor, peerOffers }: AgentOffers,
+  modules: {
+    readonly mesh: Mesh
     readonly jobs: JobRunner
+    readonly times: LearnedTimesStore
     readonly log: Log
   },
 ): () => Promise<void> {
-  const { mesh, database, executor, jobs, log } = modules
-  let stopAdvertising = () => {}
+  const { mesh, jobs, times, log } = modules
+  let advertiser: Advertiser | undefined
   let isStopped = false
 
   async function start(): Promise<void> {
     await mesh.start()
-    const documents = await mesh.documents()
-    const advertiser = createAdvertiser(
-      {
-        peerId: mesh.peerId,
-        name,
-        version,
-        ...(vramBytes !== undefined && { memoryBudgetBytes: vramBytes }),
-      },
-      {
-        executor,
-        jobs,
-        devices: createDeviceReader(),
-        catalog: createModelCatalog({
-          folders: new ModelFolders(folders),
-          identities: openModelIdentities(database),
-        }),
-        offer: documents.offer,
-        keepOffered: documents.keepOffered,
-        advertise: mesh.advertise,
-        warn: log.warn,
-      },
-    )
+    const { offer, keepOffered } = await mesh.documents()
     if (isStopped) return
-    stopAdvertising = advertiser.stop
+    const { advertise } = mesh
+    advertiser = createAdvertiser({
+      localPeer,
+      surveyor,
+      jobs,
+      times,
+      offer,
+      keepOffered,
+      advertise,
+    })
     advertiser.start()
   }
 
+  surveyor.start()
+  peerOffers.start()
   const started = start().catch((error: unknown) => log.error('The mesh did not start', error))
   return async () => {
     isStopped = true
-    stopAdvertising()
+    advertiser?.stop()
+    peerOffers.stop()
+    surveyor.stop()
     await mesh.stop()
     await started
   }

@@ -3,14 +3,12 @@
  * Parts are made and started here bottom-up and stopped in reverse; what they do is theirs.
  */
 import { join } from 'node:path'
-import { minimalAdvertisement } from '@comfymesh/protocol/advertisement'
 import { MeshError } from '@comfymesh/protocol/errors'
-import { prepareMesh, startMesh } from './agent-mesh.ts'
+import { prepareMesh, prepareOffers, startMesh } from './agent-mesh.ts'
 import { makeFolder } from './base/make-folder.ts'
 import { version } from './base/version.ts'
 import { createJobRunner, type JobRunner } from './execution/job-runner.ts'
 import { createKnownResults } from './execution/known-results.ts'
-import { createLocalPeer } from './execution/local-peer.ts'
 import type { FetchValue } from './execution/perform-stage.ts'
 import { createPictureFiles } from './execution/picture-files.ts'
 import { createPlanPreview } from './execution/plan-preview.ts'
@@ -97,9 +95,6 @@ export interface AgentParts {
   readonly log?: Log
 }
 
-/** The id of an agent without a mesh. */
-const ALONE = 'local'
-
 /** ComfyUI's default. */
 const MAX_UPLOAD_BYTES = 100 * 2 ** 20
 
@@ -165,8 +160,8 @@ async function startParts(
   onStop(() => executor.stop())
 
   const mesh = await prepareMesh(settings, database, log)
-  const peerId = mesh?.peerId ?? ALONE
-  const localPeer = createLocalPeer(minimalAdvertisement({ peerId, name, version }), { executor })
+  const offers = prepareOffers(settings, { mesh, database, executor, log })
+  const { peerId } = offers.localPeer
   const worker = createStageWorker(
     { peerId },
     { executor, blobs, fetch: fetchHere(blobs), now: () => performance.now() },
@@ -177,7 +172,7 @@ async function startParts(
   })
   const planning = {
     executor,
-    offers: async () => [await localPeer.offer()],
+    offers: offers.peerOffers.offers,
     results: createKnownResults({ filesExist: pictures.exist }),
     times,
   }
@@ -197,7 +192,8 @@ async function startParts(
   const queueTimes = createQueueTimes({
     runner: jobs,
     times,
-    peerIds: () => [peerId],
+    peerId,
+    others: offers.peerOffers.others,
     now: Date.now,
     warn: log.warn,
   })
@@ -238,7 +234,7 @@ async function startParts(
   })
   if (mesh !== undefined) {
     // Nobody waits for it: the agent serves before others are found.
-    onStop(startMesh(settings, { mesh, database, executor, jobs, log }))
+    onStop(startMesh(offers, { mesh, jobs, times, log }))
   }
   return { url, jobs, ...(token !== undefined && { token: token() }) }
 }

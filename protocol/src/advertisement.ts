@@ -13,6 +13,10 @@ const deviceSchema = z.object({
   totalBytes: z.number(),
   /** Absent where nothing tells. */
   freeBytes: z.number().optional(),
+  /** How busy it is, 0 to 100; absent where nothing tells. */
+  utilisationPercent: z.number().optional(),
+  /** Absent where nothing tells. */
+  temperatureCelsius: z.number().optional(),
 })
 
 const offeredExecutorSchema = z.object({
@@ -23,19 +27,20 @@ const offeredExecutorSchema = z.object({
 })
 
 const queueSchema = z.object({
+  /** Jobs that were submitted there. */
   running: z.number(),
   waiting: z.number(),
+  /** Until the stages that run and wait there are done, whoever sent them; absent: nobody tells. */
+  busyMs: z.number().nonnegative().optional(),
 })
 
-/** What something took here, learned from the jobs that ran. */
-const measuredSpeedSchema = z.object({
+/** What a kind of node took there, learned from jobs that ran. */
+const measuredTimesSchema = z.object({
   classType: z.string(),
   /** Content identity of the model that computed; absent for nodes without one. */
   modelId: z.string().optional(),
-  /** Of one step where the node has steps, else of the whole node. */
-  millisecondsPerStep: z.number(),
-  /** Of how many it is the mean. */
-  samples: z.number(),
+  /** Medians, one for each amount of work: steps times pixels times pictures. */
+  samples: z.array(z.object({ work: z.number().positive(), elapsedMs: z.number().nonnegative() })),
 })
 
 export const advertisementSchema = z.object({
@@ -53,12 +58,14 @@ export const advertisementSchema = z.object({
   /** Content identities of the models that are in memory. */
   residentModels: z.array(z.string()).default([]),
   queue: queueSchema.default({ running: 0, waiting: 0 }),
-  speeds: z.array(measuredSpeedSchema).default([]),
+  /** Measured with what its executor computes on: 10^9 operations a second; absent until it is. */
+  benchmarkGflops: z.number().positive().optional(),
+  times: z.array(measuredTimesSchema).default([]),
 })
 
 export type Advertisement = z.infer<typeof advertisementSchema>
 export type Device = z.infer<typeof deviceSchema>
-export type MeasuredSpeed = z.infer<typeof measuredSpeedSchema>
+export type MeasuredTimes = z.infer<typeof measuredTimesSchema>
 
 /** The advertisement of a peer of which no more than this is known. */
 export function minimalAdvertisement(

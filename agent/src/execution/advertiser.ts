@@ -1,35 +1,26 @@
 /**
- * Keeps what this machine offers to the mesh true: devices, nodes, models, queue, speeds. What is
- * large becomes a document under its digest; what has not changed is not said again.
+ * Tells the mesh what this machine offers, whenever it changes: devices, nodes, models, queue,
+ * learned times. What is large becomes a document under its digest.
  */
 import { isDeepStrictEqual } from 'node:util'
-import type { Advertisement, Catalog, OfferedNode } from '@comfymesh/protocol/advertisement'
+import type { Advertisement } from '@comfymesh/protocol/advertisement'
 import type { JsonValue } from '@comfymesh/protocol/json'
-import type { Executor } from '../executors/executor.ts'
-import type { ModelCatalog } from '../models/catalog.ts'
-import type { DeviceReader } from '../telemetry/devices.ts'
+import { advertisedTimes } from '../planning/advertised-times.ts'
+import type { LearnedTimesStore } from '../store/learned-times.ts'
 import type { JobRunner } from './job-runner.ts'
-import { createMeasuredSpeeds } from './measured-speeds.ts'
-
-export interface AdvertiserOptions {
-  readonly peerId: string
-  readonly name: string
-  readonly version: string
-  /** What the owner lets comfymesh use of the devices' memory. */
-  readonly memoryBudgetBytes?: number
-}
+import type { LocalPeer } from './local-peer.ts'
+import type { Surveyor } from './survey.ts'
 
 export interface AdvertiserModules {
-  readonly executor: Pick<Executor, 'name' | 'definitions' | 'validation'>
+  readonly localPeer: Pick<LocalPeer, 'peerId' | 'advertisement'>
+  readonly surveyor: Pick<Surveyor, 'current' | 'onChange' | 'stir'>
   readonly jobs: Pick<JobRunner, 'running' | 'pending' | 'subscribe'>
-  readonly devices: DeviceReader
-  readonly catalog: ModelCatalog
+  readonly times: Pick<LearnedTimesStore, 'current'>
   /** Offers a document. @returns its digest. */
   readonly offer: (document: JsonValue) => string
   /** Withdraws all documents but these. */
   readonly keepOffered: (digests: readonly string[]) => void
   readonly advertise: (advertisement: Advertisement) => void
-  readonly warn: (message: string, error?: unknown) => void
 }
 
 export interface Advertiser {
@@ -40,52 +31,24 @@ export interface Advertiser {
 
 /** Jobs begin and end in bursts. */
 const GATHER_MS = 250
-/** Models that are copied into a folder, and memory that other programs take. */
-const SURVEY_INTERVAL_MS = 15_000
-/** Folders on slow disks are looked through less often: at most a hundredth of the time. */
-const REST_PER_SURVEY = 100
 
-/** What takes time to find out. */
-interface Survey {
-  readonly devices: Advertisement['devices']
-  readonly executors: Advertisement['executors']
-  readonly catalog: Catalog
-  readonly catalogDigest?: string
-}
-
-const nothingYet: Survey = { devices: [], executors: [], catalog: [] }
-
-export function createAdvertiser(
-  options: AdvertiserOptions,
-  modules: AdvertiserModules,
-): Advertiser {
-  const { jobs, warn } = modules
-  const { peerId, name, version, memoryBudgetBytes } = options
-  const speeds = createMeasuredSpeeds({ peerId })
-  let survey = nothingYet
-  /** Documents of the survey before: a peer may be fetching them. */
-  let previousDigests: readonly string[] = []
+export function createAdvertiser(modules: AdvertiserModules): Advertiser {
+  const { localPeer, surveyor, jobs, times } = modules
+  /** Documents of this survey and of the one before, which a peer may be fetching. */
+  let digests: readonly string[] = []
   let said: Advertisement | undefined
   let gathering: NodeJS.Timeout | undefined
-  let next: NodeJS.Timeout | undefined
-  let unsubscribe = () => {}
-  let isStopped = false
+  const ends: (() => void)[] = []
 
   function say(): void {
-    const { devices, executors, catalog, catalogDigest } = survey
+    const { peerId } = localPeer
+    const { catalog = [] } = surveyor.current().models ?? {}
     const advertisement: Advertisement = {
-      peerId,
-      name,
-      version,
-      devices,
-      ...(memoryBudgetBytes !== undefined && { memoryBudgetBytes }),
-      executors,
-      ...(catalogDigest !== undefined && { catalogDigest }),
-      residentModels: [],
+      ...localPeer.advertisement(),
       queue: { running: jobs.running().length, waiting: jobs.pending().length },
-      speeds: speeds.current(catalog),
+      times: advertisedTimes(times.current(), peerId, catalog),
     }
-    if (said !== undefined && isDeepStrictEqual(coarse(said), coarse(advertisement))) return
+    if (isDeepStrictEqual(said, advertisement)) return
     said = advertisement
     modules.advertise(advertisement)
   }
@@ -97,74 +60,29 @@ export function createAdvertiser(
     }, GATHER_MS)
   }
 
-  async function lookAround(): Promise<void> {
-    const startedAt = performance.now()
-    try {
-      const digests: string[] = []
-      const offer = (document: JsonValue) => {
-        const digest = modules.offer(document)
-        digests.push(digest)
-        return digest
-      }
-      // The quick ones first: a peer without its models can be planned with already.
-      const devices = await modules.devices.read()
-      const executors = [await offeredExecutor(modules.executor, offer)]
-      survey = { ...survey, devices, executors }
-      if (!isStopped) say()
-      const catalog = await modules.catalog.read()
-      survey = { devices, executors, catalog, catalogDigest: offer(catalog) }
-      if (isStopped) return
-      say()
-      modules.keepOffered([...previousDigests, ...digests])
-      previousDigests = digests
-    } catch (error) {
-      warn('What this machine offers could not be found out', error)
-    }
-    const restMs = REST_PER_SURVEY * (performance.now() - startedAt)
-    if (!isStopped) {
-      next = setTimeout(() => void lookAround(), Math.max(SURVEY_INTERVAL_MS, restMs))
-    }
+  /** What it names must be there to be fetched when it is said. */
+  function offerDocuments(): void {
+    const { documents, models } = surveyor.current()
+    const offered = [...documents, ...(models === undefined ? [] : [models.catalog])]
+    const now = offered.map((document) => modules.offer(document))
+    modules.keepOffered([...digests, ...now])
+    digests = now
+    say()
   }
 
   return {
     start() {
-      unsubscribe = jobs.subscribe((update) => {
-        speeds.heard(update)
-        if (update.event.type !== 'node-progress') saySoon()
+      const unsubscribe = jobs.subscribe(({ event }) => {
+        if (event.type === 'node-progress') return
+        surveyor.stir()
+        saySoon()
       })
-      say()
-      void lookAround()
+      ends.push(unsubscribe, surveyor.onChange(offerDocuments))
+      offerDocuments()
     },
     stop() {
-      isStopped = true
-      unsubscribe()
+      for (const end of ends.splice(0)) end()
       clearTimeout(gathering)
-      clearTimeout(next)
     },
   }
-}
-
-/** Each node class is a document, and the index of them is another one. */
-async function offeredExecutor(
-  executor: AdvertiserModules['executor'],
-  offer: (document: JsonValue) => string,
-): Promise<Advertisement['executors'][number]> {
-  const definitions = await executor.definitions()
-  const index = Object.entries(definitions).map(([classType, definition]) => {
-    const judgedInputs = [...(executor.validation(classType)?.inputs ?? [])]
-    const node = { definition, judgedInputs } as unknown as OfferedNode
-    return [classType, offer(node as unknown as JsonValue)]
-  })
-  return { name: executor.name, nodesDigest: offer(Object.fromEntries(index)) }
-}
-
-/** Free memory wavers all the time; only what a planner would notice is news. */
-const NOTICEABLE_BYTES = 2 ** 28
-
-function coarse(advertisement: Advertisement): Advertisement {
-  const devices = advertisement.devices.map(({ freeBytes, ...device }) => ({
-    ...device,
-    ...(freeBytes !== undefined && { freeBytes: Math.round(freeBytes / NOTICEABLE_BYTES) }),
-  }))
-  return { ...advertisement, devices }
 }

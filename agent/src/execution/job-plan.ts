@@ -8,6 +8,7 @@ import type { JsonObject, JsonValue } from '@comfymesh/protocol/json'
 import { type Plan, planOptionsOf } from '@comfymesh/protocol/plan'
 import { isLink, type NodeId } from '@comfymesh/protocol/workflow'
 import type { Executor } from '../executors/executor.ts'
+import { knownTimes } from '../planning/advertised-times.ts'
 import { definitionsOf } from '../planning/definitions.ts'
 import { executionOrder, type Graph, usedInputs } from '../planning/graph.ts'
 import type { PeerOffer } from '../planning/peers.ts'
@@ -58,7 +59,7 @@ export async function planRequest(
     peers,
     submitterId: peers[0]?.advertisement.peerId ?? '',
     options: planOptionsOf(extraData),
-    times: times.current(),
+    times: knownTimes(times.current(), peers),
   })
   const planned = new Set(plan.stages.flatMap(({ nodes }) => nodes.map(({ id }) => id)))
   const cachedIds = order.filter((id) => !planned.has(id))

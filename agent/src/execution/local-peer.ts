@@ -1,25 +1,68 @@
-/** What this machine offers to its own planner: the same shape in which other peers will. */
+/** What this machine offers: to its own planner, and to the mesh in the same words. */
 import type { Advertisement } from '@comfymesh/protocol/advertisement'
 import type { Executor } from '../executors/executor.ts'
+import type { ModelCatalog } from '../models/catalog.ts'
 import type { PeerOffer } from '../planning/peers.ts'
+import type { Surveyor } from './survey.ts'
+
+export interface LocalPeerOptions {
+  readonly peerId: string
+  readonly name: string
+  readonly version: string
+  /** What the owner lets comfymesh use of the devices' memory. */
+  readonly memoryBudgetBytes?: number
+}
 
 export interface LocalPeer {
-  readonly advertisement: Advertisement
+  readonly peerId: string
+  /** As the mesh is told, without the queue and what was learned. */
+  advertisement(): Advertisement
   /** The offer of this moment: the model and file lists are read anew. */
   offer(): Promise<PeerOffer>
 }
 
-export function createLocalPeer(
-  advertisement: Advertisement,
-  modules: { readonly executor: Pick<Executor, 'definitions' | 'validation'> },
-): LocalPeer {
-  const { executor } = modules
+export interface LocalPeerModules {
+  readonly executor: Pick<Executor, 'definitions' | 'validation' | 'openModelFiles'>
+  /** Absent where the agent is alone: then nothing is compared with anything. */
+  readonly surveyor?: Pick<Surveyor, 'current'>
+  readonly catalog?: Pick<ModelCatalog, 'identityOf'>
+}
+
+export function createLocalPeer(options: LocalPeerOptions, modules: LocalPeerModules): LocalPeer {
+  const { executor, surveyor, catalog } = modules
+
+  function residentModels(): string[] {
+    const open = executor.openModelFiles?.() ?? []
+    const ids = open.flatMap((path) => catalog?.identityOf(path) ?? [])
+    return [...new Set(ids)].sort()
+  }
+
+  function advertisement(): Advertisement {
+    const survey = surveyor?.current()
+    return {
+      ...options,
+      devices: [...(survey?.devices ?? [])],
+      executors: survey?.executors ?? [],
+      ...(survey?.models !== undefined && { catalogDigest: survey.models.digest }),
+      residentModels: residentModels(),
+      queue: { running: 0, waiting: 0 },
+      times: [],
+    }
+  }
+
   return {
+    peerId: options.peerId,
     advertisement,
-    offer: async () => ({
-      advertisement,
-      definitions: await executor.definitions(),
-      judgedInputs: (classType) => executor.validation(classType)?.inputs ?? [],
-    }),
+    offer: async () => {
+      const models = surveyor?.current().models
+      return {
+        advertisement: advertisement(),
+        definitions: await executor.definitions(),
+        judgedInputs: (classType) => executor.validation(classType)?.inputs ?? [],
+        ...(models !== undefined && { catalog: models.catalog }),
+        // A job that is planned waits for none of those behind it.
+        waitMs: 0,
+      }
+    },
   }
 }

@@ -1,6 +1,8 @@
 /** How long the queue will take: learns from every job that ends, and tells what that means. */
 import { isFinished, type JobRequest, type JobState } from '@comfymesh/protocol/job'
+import { knownTimes } from '../planning/advertised-times.ts'
 import { type NodeWork, worksOf } from '../planning/node-work.ts'
+import type { PeerOffer } from '../planning/peers.ts'
 import {
   estimateJobMs,
   forecastQueue,
@@ -39,8 +41,9 @@ export interface QueueTimesModules {
     'running' | 'pending' | 'pausedAtMs' | 'runningLimit' | 'subscribe'
   >
   readonly times: LearnedTimesStore
-  /** On whom jobs may run now. */
-  readonly peerIds: () => readonly string[]
+  readonly peerId: string
+  /** The other peers as they are known now. */
+  readonly others: () => readonly PeerOffer[]
   readonly now: () => number
   readonly warn: (message: string, error: unknown) => void
 }
@@ -71,8 +74,9 @@ export function createQueueTimes(modules: QueueTimesModules): QueueTimes {
   /** Jobs share results: what one of them has made, those behind it need not make again. */
   function estimates(jobs: readonly JobState[]): (number | undefined)[] {
     const known = new Set(lastContents)
-    const learned = times.current()
-    const peerIds = modules.peerIds()
+    const others = modules.others().filter(({ absence }) => absence === undefined)
+    const learned = knownTimes(times.current(), others)
+    const peerIds = [modules.peerId, ...others.map(({ advertisement }) => advertisement.peerId)]
     return jobs.map((job) => {
       const work = workOf(job)
       const estimateMs = estimateJobMs(learned, work, peerIds, known)

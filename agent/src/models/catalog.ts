@@ -8,6 +8,8 @@ import { type ModelFolders, type ModelKind, modelKinds } from './folders.ts'
 export interface ModelCatalog {
   /** The models of this moment; files that cannot be read or are broken are left out. */
   read(): Promise<Catalog>
+  /** Of the file at an absolute path, as it was read last. */
+  identityOf(path: string): string | undefined
 }
 
 export function createModelCatalog(modules: {
@@ -15,6 +17,7 @@ export function createModelCatalog(modules: {
   readonly identities: ModelIdentities
 }): ModelCatalog {
   const { folders, identities } = modules
+  const idsByPath = new Map<string, string>()
 
   async function entryOf(kind: ModelKind, name: string): Promise<CatalogModel | undefined> {
     const path = folders.find(kind, name)
@@ -25,6 +28,7 @@ export function createModelCatalog(modules: {
       const known = await identities.get(path, state)
       const id = known ?? (await contentIdentity(path))
       if (known === undefined) await identities.put(path, state, id)
+      idsByPath.set(path, id)
       return { kind, name, id, sizeBytes }
     } catch {
       // It is being copied, or it is broken: `doctor` says so, and nobody can run it.
@@ -44,5 +48,6 @@ export function createModelCatalog(modules: {
       }
       return catalog
     },
+    identityOf: (path) => idsByPath.get(path),
   }
 }

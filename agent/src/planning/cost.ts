@@ -40,7 +40,7 @@ export interface CostInput {
   readonly models: MeantModels
   readonly uses: ReadonlyMap<NodeId, readonly ModelUse[]>
   readonly guesses: ReadonlyMap<NodeId, Guess>
-  /** Learned from jobs that ran, by this peer for itself and for others. */
+  /** Learned from jobs that ran, by this peer for itself and for others, or told by those. */
   readonly times: LearnedTimes
   /** What they are learned for. */
   readonly works: ReadonlyMap<NodeId, NodeMeasure>
@@ -106,16 +106,11 @@ function nodeCosts(input: CostInput) {
 }
 
 /** As measured on this peer, else the median of what the other peers' times would be here. */
-function measuredMs(id: NodeId, { peers, times, works, uses, guesses, models }: CostInput) {
+function measuredMs(id: NodeId, { peers, times, works }: CostInput) {
   const { classType, model, work } = works.get(id)!
-  const [use] = uses.get(id)!
-  const modelId = use && models.find(use.name)?.id
   const own = new Map<Peer, number>()
   for (const peer of peers.list) {
-    const { peerId, speeds } = peer.offer.advertisement
-    const speed = speeds.find((one) => one.classType === classType && one.modelId === modelId)
-    const told = speed && speed.millisecondsPerStep * guesses.get(id)!.steps
-    const ms = estimateNodeMs(times, { peerId, classType, model, work }) ?? told
+    const ms = estimateNodeMs(times, { peerId: peer.peerId, classType, model, work })
     if (ms !== undefined) own.set(peer, ms)
   }
   const scaled = [...own].map(([peer, ms]) => ms * peer.gflops).sort((a, b) => a - b)

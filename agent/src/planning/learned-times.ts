@@ -20,13 +20,19 @@ export interface TimeSample {
 export interface TimeObservation extends TimedKind, TimeSample {}
 
 /** Samples by `timeKey`, the oldest first. */
-export type LearnedTimes = ReadonlyMap<string, readonly TimeSample[]>
+export type LearnedTimes = Pick<ReadonlyMap<string, readonly TimeSample[]>, 'get'>
 
 /** Enough for a median that one cold start does not move; few enough to follow a new driver. */
 const MAX_SAMPLES = 12
 
 export function timeKey({ peerId, classType, model }: TimedKind): string {
   return JSON.stringify([peerId, classType, model])
+}
+
+/** What a `timeKey` stands for. */
+export function timedKindOf(key: string): TimedKind {
+  const [peerId, classType, model] = JSON.parse(key) as [string, string, string]
+  return { peerId, classType, model }
 }
 
 /** The samples of a kind after another one. */
@@ -45,11 +51,15 @@ export function estimateNodeMs(
   times: LearnedTimes,
   node: TimedKind & { readonly work: number },
 ): number | undefined {
-  const samples = times.get(timeKey(node)) ?? []
-  const same = samples.filter(({ work }) => work === node.work)
+  return estimateMs(times.get(timeKey(node)) ?? [], node.work)
+}
+
+/** The same from the samples of one kind. */
+export function estimateMs(samples: readonly TimeSample[], ofWork: number): number | undefined {
+  const same = samples.filter(({ work }) => work === ofWork)
   if (same.length > 0) return median(same.map(({ elapsedMs }) => elapsedMs))
   if (samples.length === 0) return undefined
-  return node.work * median(samples.map(({ work, elapsedMs }) => elapsedMs / work))
+  return ofWork * median(samples.map(({ work, elapsedMs }) => elapsedMs / work))
 }
 
 function median(values: readonly number[]): number {

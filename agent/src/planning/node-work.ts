@@ -9,7 +9,7 @@ import { isLink, type NodeId, type Prompt } from '@comfymesh/protocol/workflow'
 export interface NodeMeasure {
   readonly nodeId: NodeId
   readonly classType: string
-  /** The file name of the model that the node uses; '' for none. */
+  /** The file name of the model that the node uses, with forward slashes; '' for none. */
   readonly model: string
   /** Steps times pixels times pictures; what a prompt does not tell counts as 1. */
   readonly work: number
@@ -106,7 +106,8 @@ function ownModel(inputs: Inputs): string | undefined {
   const named = Object.entries(inputs).find(
     ([name, value]) => typeof value === 'string' && MODEL_FILE.test(value) && !ADDITION.test(name),
   )
-  return named?.[1] as string | undefined
+  // As on Windows it may stand with backslashes.
+  return (named?.[1] as string | undefined)?.replaceAll('\\', '/')
 }
 
 function ownPixels({ width, height }: Inputs): number | undefined {

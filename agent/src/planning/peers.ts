@@ -15,12 +15,10 @@ export interface PeerOffer {
   readonly judgedInputs: (classType: string) => readonly string[]
   /** Its models by content identity; absent while nobody knows them. */
   readonly catalog?: Catalog
-  /** A member of the mesh, but not to be reached now. */
-  readonly isAway?: boolean
-  /** Until what runs and waits there is done; absent: guessed from the length of its queue. */
+  /** Why it takes part in nothing now, in words for the user, such as 'away'. */
+  readonly absence?: string
+  /** Until what runs and waits there is done; absent: as it advertises, or guessed from its queue. */
   readonly waitMs?: number
-  /** Measured at its first start: 10^9 operations a second. Absent: guessed from its devices. */
-  readonly benchmarkGflops?: number
 }
 
 /** How fast bytes go between two peers, in either direction. */
@@ -80,20 +78,20 @@ export interface PeersInput {
 export function peersOf({ peers, submitterId, links = [], excluded }: PeersInput): Peers {
   const names = displayNames(peers.map(({ advertisement }) => advertisement))
   const list = inOrder(peers, submitterId).map((offer, index): Peer => {
-    const { peerId, residentModels, queue } = offer.advertisement
+    const { peerId, residentModels, queue, benchmarkGflops } = offer.advertisement
     return {
       index,
       bit: 1n << BigInt(index),
       peerId,
       name: names.get(peerId)!,
       isHere: peerId === submitterId,
-      absence: excluded?.get(peerId) ?? (offer.isAway ? 'away' : undefined),
+      absence: excluded?.get(peerId) ?? offer.absence,
       offer,
       memoryBytes: memoryOf(offer),
       models: offer.catalog && modelsByName(offer.catalog),
       residentModels: new Set(residentModels),
-      waitMs: offer.waitMs ?? (queue.running + queue.waiting) * USUAL_JOB_MS,
-      gflops: offer.benchmarkGflops ?? usualGflops(offer),
+      waitMs: offer.waitMs ?? queue.busyMs ?? (queue.running + queue.waiting) * USUAL_JOB_MS,
+      gflops: benchmarkGflops ?? usualGflops(offer),
     }
   })
   const byId = new Map(list.map((peer) => [peer.peerId, peer]))
@@ -133,8 +131,9 @@ function memoryOf({ advertisement, catalog = [] }: PeerOffer): number {
     catalog.filter(({ id }) => resident.has(id)).map(({ id, sizeBytes }) => [id, sizeBytes]),
   )
   const yieldingBytes = [...yielding.values()].reduce((sum, bytes) => sum + bytes, 0)
-  const available = used.map(({ totalBytes, freeBytes = totalBytes }) =>
-    Math.min(totalBytes, freeBytes + yieldingBytes),
+  const available = used.map(({ kind, totalBytes, freeBytes = totalBytes }) =>
+    // Weights are mapped files: the system takes their pages, and those of others, when it must.
+    kind === 'cpu' ? totalBytes : Math.min(totalBytes, freeBytes + yieldingBytes),
   )
   return Math.min(memoryBudgetBytes, Math.max(...available))
 }

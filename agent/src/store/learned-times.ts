@@ -2,7 +2,6 @@
 import { parseJson } from '@comfymesh/protocol/json'
 import { z } from 'zod'
 import {
-  type LearnedTimes,
   learnSample,
   type TimeObservation,
   type TimeSample,
@@ -11,7 +10,8 @@ import {
 import type { Database, Write } from './database.ts'
 
 export interface LearnedTimesStore {
-  current(): LearnedTimes
+  /** By `timeKey`; those learned last at the end. */
+  current(): ReadonlyMap<string, readonly TimeSample[]>
   /** @throws MeshError `storage_failed`; what was learned counts until the process ends all the same. */
   learn(observations: readonly TimeObservation[], atMs: number): Promise<void>
 }

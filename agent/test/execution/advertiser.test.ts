@@ -4,7 +4,12 @@ import type { JsonObject, JsonValue } from '@comfymesh/protocol/json'
 import t, { type Test } from 'tap'
 import { createAdvertiser } from '../../src/execution/advertiser.ts'
 import type { JobUpdate } from '../../src/execution/live-job.ts'
+import { createLocalPeer } from '../../src/execution/local-peer.ts'
+import { createSurveyor } from '../../src/execution/survey.ts'
+import type { Executor } from '../../src/executors/executor.ts'
 import { digestOf } from '../../src/mesh/documents.ts'
+import type { ModelCatalog } from '../../src/models/catalog.ts'
+import { timeKey } from '../../src/planning/learned-times.ts'
 import { createFakeExecutor } from '../fake-executor.ts'
 
 function startAdvertiser(t: Test) {
@@ -16,45 +21,67 @@ function startAdvertiser(t: Test) {
   }[] = []
   let pending = 0
   let tell: (update: JobUpdate) => void = () => {}
-  const advertiser = createAdvertiser(
-    { peerId: 'me', name: 'desk', version: '1.0.0', memoryBudgetBytes: 8e9 },
-    {
-      executor: createFakeExecutor(),
-      jobs: {
-        running: () => [],
-        pending: () => Array.from({ length: pending }, () => ({}) as never),
-        subscribe: (listener) => {
-          tell = listener
-          return () => {}
-        },
-      },
-      devices: {
-        read: async () => [{ name: 'Card', kind: 'gpu', totalBytes: 8e9, freeBytes: 4e9 }],
-      },
-      catalog: {
-        read: async () => [{ kind: 'checkpoints', name: 'm.safetensors', id: 'i', sizeBytes: 1 }],
-      },
-      offer(document) {
-        const digest = digestOf(document)
-        documents.set(digest, document)
-        return digest
-      },
-      keepOffered(digests) {
-        for (const digest of documents.keys())
-          if (!digests.includes(digest)) documents.delete(digest)
-      },
-      advertise(one) {
-        said.push(one)
-        for (const { fits, resolve } of waiting) if (fits(one)) resolve(one)
-      },
-      warn: (message, error) => t.fail(`${message}: ${error}`),
+  const executor: Executor = {
+    ...createFakeExecutor(),
+    openModelFiles: () => ['/models/m.safetensors', '/models/unknown.safetensors'],
+  }
+  const catalog: ModelCatalog = {
+    read: async () => [{ kind: 'checkpoints', name: 'm.safetensors', id: 'i', sizeBytes: 1 }],
+    identityOf: (path) => (path === '/models/m.safetensors' ? 'i' : undefined),
+  }
+  const surveyor = createSurveyor({
+    executor,
+    devices: {
+      read: async () => [{ name: 'Card', kind: 'gpu', totalBytes: 8e9, freeBytes: 4e9 }],
     },
+    catalog,
+    warn: (message, error) => t.fail(`${message}: ${error}`),
+  })
+  const localPeer = createLocalPeer(
+    { peerId: 'me', name: 'desk', version: '1.0.0', memoryBudgetBytes: 8e9 },
+    { executor, surveyor, catalog },
   )
-  t.teardown(() => advertiser.stop())
+  const kind = { peerId: 'me', classType: 'KSampler', model: 'm.safetensors' }
+  const times = new Map([
+    [timeKey(kind), [{ work: 4, elapsedMs: 400 }]],
+    [timeKey({ ...kind, peerId: 'another' }), [{ work: 4, elapsedMs: 1 }]],
+  ])
+  const advertiser = createAdvertiser({
+    localPeer,
+    surveyor,
+    jobs: {
+      running: () => [],
+      pending: () => Array.from({ length: pending }, () => ({}) as never),
+      subscribe: (listener) => {
+        tell = listener
+        return () => {}
+      },
+    },
+    times: { current: () => times },
+    offer(document) {
+      const digest = digestOf(document)
+      documents.set(digest, document)
+      return digest
+    },
+    keepOffered(digests) {
+      for (const digest of documents.keys()) if (!digests.includes(digest)) documents.delete(digest)
+    },
+    advertise(one) {
+      said.push(one)
+      for (const { fits, resolve } of waiting) if (fits(one)) resolve(one)
+    },
+  })
+  t.teardown(() => {
+    advertiser.stop()
+    surveyor.stop()
+  })
   return {
     said,
     documents,
-    advertiser,
+    start() {
+      surveyor.start()
+      advertiser.start()
+    },
     hear: (update: Partial<JobUpdate>, waits: number) => {
       pending = waits
       tell(update as JobUpdate)
@@ -68,11 +95,17 @@ function startAdvertiser(t: Test) {
 }
 
 t.test('at once what is known, then devices and nodes, then models', async (t) => {
-  const { said, documents, advertiser, until } = startAdvertiser(t)
-  advertiser.start()
+  const { said, documents, start, until } = startAdvertiser(t)
+  start()
   t.match(said[0], { peerId: 'me', name: 'desk', devices: [], memoryBudgetBytes: 8e9 })
   const whole = await until(({ catalogDigest }) => catalogDigest !== undefined)
   t.match(whole.devices, [{ name: 'Card', freeBytes: 4e9 }])
+  t.strictSame(whole.residentModels, ['i'], 'what is open, by content')
+  t.strictSame(
+    whole.times,
+    [{ classType: 'KSampler', modelId: 'i', samples: [{ work: 4, elapsedMs: 400 }] }],
+    'what was learned of this machine, over restarts',
+  )
   t.match(documents.get(whole.catalogDigest!), [{ name: 'm.safetensors', id: 'i' }])
   const index = documents.get(whole.executors[0]!.nodesDigest) as JsonObject
   const node = documents.get(index.TN_Int as string)
@@ -80,8 +113,8 @@ t.test('at once what is known, then devices and nodes, then models', async (t) =
 })
 
 t.test('the queue is told when it changes, and a change that is none is not', async (t) => {
-  const { said, advertiser, until, hear } = startAdvertiser(t)
-  advertiser.start()
+  const { said, start, until, hear } = startAdvertiser(t)
+  start()
   await until(({ catalogDigest }) => catalogDigest !== undefined)
   const before = said.length
   hear({ event: { type: 'accepted' } as never }, 2)

@@ -86,6 +86,7 @@ export function peer(name: string, about: TestPeer = {}): PeerOffer {
       name,
       version: '0.1.0',
       residentModels: about.resident ?? [],
+      benchmarkGflops: about.gflops ?? 5000,
       ...(memoryGb !== undefined && {
         devices: [{ name: 'GPU', kind: 'gpu', totalBytes: memoryGb * GB }],
       }),
@@ -93,9 +94,8 @@ export function peer(name: string, about: TestPeer = {}): PeerOffer {
     definitions: about.definitions ?? nodesWith(files, about.lacksNodes ?? []),
     judgedInputs: (classType) => (classType === 'LoadImage' ? ['image'] : []),
     catalog: files,
-    isAway: about.isAway ?? false,
+    ...(about.isAway && { absence: 'away' }),
     waitMs: about.waitMs ?? 0,
-    benchmarkGflops: about.gflops ?? 5000,
   }
 }
 

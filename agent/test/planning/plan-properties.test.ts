@@ -199,7 +199,7 @@ function complaints(prompt: Prompt, peers: readonly PeerOffer[], made: Plan): st
       estimate.memoryBytes <= (device?.totalBytes ?? Number.POSITIVE_INFINITY),
       'memory exceeded',
     )
-    must(offer.isAway !== true, 'placed on a peer that is away')
+    must(offer.absence === undefined, 'placed on a peer that is away')
     must(rejected.length === peers.length - 1, 'a peer without a reason')
     must(estimate.finishMs >= estimate.startMs && estimate.startMs >= 0, 'times run backwards')
     must(estimate.finishMs <= made.totals.finishMs, 'a stage ends after the end')

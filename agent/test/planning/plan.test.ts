@@ -160,8 +160,8 @@ t.test('the edges of a split plan', async (t) => {
     edges.reduce((sum, { bytes }) => sum + bytes, 0),
   )
   t.strictSame(stages[0]!.outputs, [
-    { nodeId: 'pos', slot: 0 },
-    { nodeId: 'neg', slot: 0 },
+    { nodeId: 'pos', slot: 0, type: 'CONDITIONING' },
+    { nodeId: 'neg', slot: 0, type: 'CONDITIONING' },
   ])
   t.strictSame(stages[2]!.after, [stages[1]!.id])
   const loaders = stages.map(({ nodes }) =>

@@ -1,6 +1,6 @@
 import { foldJob, type JobEvent, type JobState } from '@comfymesh/protocol/job'
 import t from 'tap'
-import { type LearnedTimes, timeKey } from '../../src/planning/learned-times.ts'
+import { timeKey } from '../../src/planning/learned-times.ts'
 import type { NodeWork } from '../../src/planning/node-work.ts'
 import {
   estimateJobMs,
@@ -26,7 +26,7 @@ const learned = (
     timeKey({ peerId, classType: `C${id}`, model: '' }),
     [{ work: 1, elapsedMs }],
   ])
-const all: LearnedTimes = new Map(learned('p', { 1: 10, 2: 200, 3: 30 }))
+const all = new Map(learned('p', { 1: 10, 2: 200, 3: 30 }))
 
 type Change = Partial<JobEvent> & { type: JobEvent['type'] }
 
