@@ -28,6 +28,8 @@ export interface JobSummary extends JobEntry {
   readonly files: readonly JobFile[]
   readonly shown: ShownOutputs
   readonly error?: JobState['error']
+  /** What a paused job waits to be told. */
+  readonly question?: string
   /** Only of a job that failed. */
   readonly failure?: JobFailure
 }
@@ -57,7 +59,7 @@ export function entryOf({ request, status, startedAtMs, finishedAtMs }: JobState
 }
 
 export function summariseJob(state: JobState): JobSummary {
-  const { request, status, error, outputs } = state
+  const { request, status, error, outputs, pause } = state
   const prompt = summarisePrompt(request.prompt)
   return {
     ...entryOf(state),
@@ -70,6 +72,7 @@ export function summariseJob(state: JobState): JobSummary {
     files: filesOf(outputs),
     shown: shownOutputs(outputs),
     ...(error !== undefined && { error }),
+    ...(pause !== undefined && { question: pause.question }),
     ...(status === 'failed' && { failure: shortened(failureOf(state)) }),
   }
 }

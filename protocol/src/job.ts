@@ -4,9 +4,18 @@
  */
 import { z } from 'zod'
 import { type ErrorCode, errorCodes } from './errors.ts'
+import {
+  giveUp,
+  isDone,
+  isNotIn,
+  type StageAttempt,
+  type StageState,
+  stageChanges,
+} from './job-stages.ts'
 import type { JsonObject, JsonValue } from './json.ts'
-import { type Plan, planSchema } from './plan.ts'
+import { type Plan, type PlanOptions, planOptionsOf, planSchema } from './plan.ts'
 import { promptSchema } from './prompt-schema.ts'
+import { valueReferenceSchema } from './value.ts'
 import type { Prompt } from './workflow.ts'
 
 const jsonObject = z.custom<JsonObject>(
@@ -43,6 +52,15 @@ const fileReferenceSchema = z.object({
   type: z.enum(['output', 'temp']),
 })
 
+/** Run it as proposed, not at all, or on another peer than was asked for (its name or id). */
+export const answerSchema = z.union([
+  z.enum(['go', 'cancel']),
+  z.strictObject({ peer: z.string().min(1) }),
+])
+
+/** Times and bytes that earlier releases did not measure. */
+const measure = z.number().default(0)
+
 const event = <T extends string, S extends z.ZodRawShape>(type: T, shape: S) =>
   z.object({ type: z.literal(type), jobId: z.string(), atMs: z.number(), ...shape })
 
@@ -51,7 +69,11 @@ export const jobEventSchema = z.discriminatedUnion('type', [
   /** The job waits at another place of the queue. */
   event('reordered', { number: z.number() }),
   event('started', {}),
+  /** Again whenever what is left of the job is planned anew. */
   event('planned', { plan: planSchema }),
+  /** Where it is to run is for the user to decide; until then the job holds no place to run. */
+  event('paused', { question: z.string(), plan: planSchema }),
+  event('answered', { answer: answerSchema }),
   /** Results known before anything ran; outputs are those of cached output nodes. */
   event('nodes-cached', {
     nodeIds: z.array(z.string()),
@@ -76,16 +98,39 @@ export const jobEventSchema = z.discriminatedUnion('type', [
     elapsedMs: z.number(),
     output: nodeOutputSchema.optional(),
   }),
+  /** A stage was sent to a peer. */
+  event('stage-started', { stageId: z.string(), peerId: z.string(), attemptId: z.string() }),
+  /** Its inputs are there and it computes. */
+  event('stage-began', { stageId: z.string(), attemptId: z.string() }),
   event('stage-finished', {
     stageId: z.string(),
     peerId: z.string(),
+    attemptId: z.string().default(''),
     /** What computed: 'cpu', 'cuda', ...; absent when no model ran. */
     provider: z.string().optional(),
     sessionMs: z.number(),
+    /** From the moment in which it was sent. */
     elapsedMs: z.number(),
+    /** Behind other stages of the peer. */
+    waitMs: measure,
+    /** Waiting for its inputs to come over the network. */
+    transferMs: measure,
+    /** Bytes of inputs that came from other peers. */
+    transferBytes: measure,
+    /** Running its nodes, loading of models included. */
+    computeMs: measure,
+    /** What it made for other stages, and who holds it. */
+    values: z.array(valueReferenceSchema).default([]),
   }),
-  /** An attempt failed in a way that another may not; unfinished nodes run again. */
-  event('retried', { error: errorReportSchema }),
+  /** An attempt failed. What comes next says whether another follows: a plan, or the job's end. */
+  event('stage-failed', {
+    stageId: z.string(),
+    peerId: z.string(),
+    attemptId: z.string(),
+    error: errorReportSchema,
+    /** Whose fault it was: a peer that handed out wrong bytes fails the stage of another. */
+    blamedPeerId: z.string(),
+  }),
   /** The agent stopped while the job ran; it waits in the queue again. */
   event('requeued', {}),
   event('completed', {}),
@@ -97,7 +142,12 @@ export type FileReference = z.infer<typeof fileReferenceSchema>
 export type JobRequest = z.infer<typeof jobRequestSchema>
 export type JobEvent = z.infer<typeof jobEventSchema>
 export type JobEventOf<T extends JobEvent['type']> = Extract<JobEvent, { type: T }>
-export type JobStatus = 'queued' | 'running' | 'completed' | 'failed' | 'interrupted'
+export type JobAnswer = z.infer<typeof answerSchema>
+
+const unfinishedStatuses = ['queued', 'paused', 'running'] as const
+const finishedStatuses = ['completed', 'failed', 'interrupted'] as const
+export const jobStatuses = [...unfinishedStatuses, ...finishedStatuses] as const
+export type JobStatus = (typeof jobStatuses)[number]
 
 export interface NodeState {
   readonly status: 'running' | 'finished'
@@ -116,12 +166,16 @@ export interface NamedPicture {
   readonly sha256: string
 }
 
-export interface StageState {
-  readonly stageId: string
-  readonly peerId: string
-  readonly provider?: string
-  readonly sessionMs: number
-  readonly elapsedMs: number
+export interface PlanVersion {
+  readonly plan: Plan
+  readonly plannedAtMs: number
+}
+
+/** What the user is asked, and the plan that runs when the answer is `go`. */
+export interface Pause {
+  readonly question: string
+  readonly plan: Plan
+  readonly atMs: number
 }
 
 export interface JobState {
@@ -129,12 +183,25 @@ export interface JobState {
   readonly status: JobStatus
   readonly startedAtMs?: number
   readonly finishedAtMs?: number
+  /** Where it runs, or what is left of it since something failed. */
   readonly plan?: Plan
+  readonly plannedAtMs?: number
+  /** Plans that others have replaced, the oldest first. */
+  readonly earlierPlans: readonly PlanVersion[]
+  /** Only of a paused job. */
+  readonly pause?: Pause
+  /** What the planner is asked for since an answer changed what the prompt asks for. */
+  readonly options?: PlanOptions
   /** Nodes whose results were known before anything ran, and when that was found out. */
   readonly cached?: { readonly nodeIds: readonly string[]; readonly atMs: number }
   /** Nodes that run or ran, in the order in which they started. */
   readonly nodes: readonly (NodeState & { readonly nodeId: string })[]
+  /** Every attempt at every stage, in the order in which they were sent. */
+  readonly attempts: readonly StageAttempt[]
+  /** The stages that finished, each once. */
   readonly stages: readonly StageState[]
+  /** Bytes of values that went from one peer to another for it. */
+  readonly transferBytes: number
   /** What output nodes showed. Kept when a job runs again, so that nothing is saved twice. */
   readonly outputs: { readonly [nodeId: string]: JsonObject }
   /** Pictures that were about to be saved, by node, until their node has finished. */
@@ -146,7 +213,17 @@ export interface JobState {
 
 /** True once nothing more will happen to the job. */
 export function isFinished({ status }: Pick<JobState, 'status'>): boolean {
-  return status !== 'queued' && status !== 'running'
+  return (finishedStatuses as readonly JobStatus[]).includes(status)
+}
+
+/** Every plan that the job had, the oldest first. */
+export function plansOf({ earlierPlans, plan, plannedAtMs = 0 }: JobState): PlanVersion[] {
+  return [...earlierPlans, ...(plan === undefined ? [] : [{ plan, plannedAtMs }])]
+}
+
+/** What the job asks of the planner: its prompt, and what the user answered since. */
+export function optionsOf({ options, request }: JobState): PlanOptions {
+  return options ?? planOptionsOf(request.extraData)
 }
 
 /**
@@ -161,14 +238,36 @@ export function foldJob(state: JobState | undefined, event: JobEvent): JobState 
   }
   if (isFinished(state) || event.type === 'accepted') return state
   if (event.type === 'requeued') {
-    const { request, outputs, named } = state
-    return { ...fresh(request), outputs, named }
+    return { ...fresh(state.request), ...lasting(state) }
   }
-  return { ...state, ...changes(state, event) }
+  const { pause, ...changed } = { ...state, ...changes(state, event) }
+  return pause !== undefined && changed.status === 'paused' ? { ...changed, pause } : changed
 }
 
 function fresh(request: JobRequest): JobState {
-  return { request, status: 'queued', nodes: [], stages: [], outputs: {}, named: {} }
+  return { request, status: 'queued', ...nothingRan, outputs: {}, named: {} }
+}
+
+/** A job of which nothing was sent anywhere. */
+export const nothingRan = {
+  earlierPlans: [],
+  nodes: [],
+  attempts: [],
+  stages: [],
+  transferBytes: 0,
+} as const satisfies Partial<JobState>
+
+/** What a restart does not undo: other peers go on, and hold what they made. */
+function lasting(state: JobState): Partial<JobState> {
+  const { plan, plannedAtMs, earlierPlans, attempts, stages, transferBytes } = state
+  const { options, outputs, named } = state
+  const kept = { earlierPlans, attempts, stages, transferBytes, outputs, named }
+  return {
+    ...kept,
+    ...(plan !== undefined && { plan }),
+    ...(plannedAtMs !== undefined && { plannedAtMs }),
+    ...(options !== undefined && { options }),
+  }
 }
 
 type Change = Exclude<JobEvent, JobEventOf<'accepted' | 'requeued'>>
@@ -179,24 +278,43 @@ function changes(state: JobState, event: Change): Partial<JobState> {
       return { request: { ...state.request, number: event.number } }
     case 'started':
       return { status: 'running', startedAtMs: event.atMs }
-    case 'planned':
-      return { plan: event.plan }
+    case 'planned': {
+      const attempts = giveUp(state.attempts, event.atMs, isNotIn(event.plan))
+      return {
+        plan: event.plan,
+        plannedAtMs: event.atMs,
+        earlierPlans: plansOf(state),
+        attempts,
+        nodes: state.nodes.filter(isDone(event.plan, attempts)),
+      }
+    }
+    case 'paused': {
+      const { question, plan, atMs } = event
+      return { status: 'paused', pause: { question, plan, atMs } }
+    }
+    case 'answered':
+      return answered(state, event.answer)
     case 'nodes-cached':
       return {
         cached: { nodeIds: event.nodeIds, atMs: event.atMs },
         outputs: { ...state.outputs, ...event.outputs },
         nodes: Object.keys(event.outputs).reduce(finishCached, state.nodes),
       }
-    case 'retried':
-      return { nodes: state.nodes.filter((node) => node.cached), stages: [] }
+    case 'stage-started':
+    case 'stage-began':
     case 'stage-finished':
-      return { stages: [...state.stages.filter(isOther(event)), stageOf(event)] }
+    case 'stage-failed':
+      return stageChanges(state, event)
     case 'completed':
-      return { status: 'completed', finishedAtMs: event.atMs }
     case 'failed':
-      return { status: 'failed', finishedAtMs: event.atMs, error: event.error, ...endNode(event) }
     case 'interrupted':
-      return { status: 'interrupted', finishedAtMs: event.atMs, ...endNode(event) }
+      return {
+        status: event.type,
+        finishedAtMs: event.atMs,
+        attempts: giveUp(state.attempts, event.atMs),
+        ...(event.type === 'failed' && { error: event.error }),
+        ...(event.type !== 'completed' && endNode(event)),
+      }
     default:
       return nodeChanges(state, event)
   }
@@ -252,15 +370,19 @@ function put(nodes: Nodes, node: Nodes[number]): Nodes {
   return at < 0 ? [...nodes, node] : nodes.with(at, node)
 }
 
-/** Told twice, an event changes nothing: streams of events may repeat some. */
-const isOther =
-  ({ stageId }: JobEventOf<'stage-finished'>) =>
-  (stage: StageState) =>
-    stage.stageId !== stageId
-
-function stageOf(event: JobEventOf<'stage-finished'>): StageState {
-  const { stageId, peerId, provider, sessionMs, elapsedMs } = event
-  return { stageId, peerId, ...(provider && { provider }), sessionMs, elapsedMs }
+/** The job waits in the queue again; a job that is to be cancelled is interrupted next. */
+function answered(state: JobState, answer: JobAnswer): Partial<JobState> {
+  if (state.pause === undefined || answer === 'cancel') return {}
+  const { unmet = [] } = state.pause.plan
+  const options = optionsOf(state)
+  const rebound = (peer: string) => Object.fromEntries(unmet.map((key) => [key, peer]))
+  return {
+    status: 'queued',
+    options:
+      answer === 'go'
+        ? { ...options, fallback: 'auto' }
+        : { ...options, affinity: { ...options.affinity, ...rebound(answer.peer) } },
+  }
 }
 
 function endNode(event: JobEventOf<'failed' | 'interrupted'>): { endNodeId?: string } {

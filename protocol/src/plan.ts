@@ -88,6 +88,8 @@ export const planSchema = z.object({
    * is the proposed alternative. The text says so.
    */
   question: z.string().optional(),
+  /** With a question: the keys of the affinity that the plan does not follow. */
+  unmet: z.array(z.string()).optional(),
 })
 
 /** What a prompt may ask of the planner, in `extra_data.comfymesh`. */

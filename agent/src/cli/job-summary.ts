@@ -1,5 +1,6 @@
 /** What became of a job, in words and as JSON: pictures, what ran where, how long. */
-import type { JobState, StageState } from '@comfymesh/protocol/job'
+import type { JobState } from '@comfymesh/protocol/job'
+import type { StageState } from '@comfymesh/protocol/job-stages'
 import type { JsonObject } from '@comfymesh/protocol/json'
 import { titleOf } from '@comfymesh/protocol/prompt-nodes'
 import type { Prompt } from '@comfymesh/protocol/workflow'

@@ -1,5 +1,5 @@
 /** When each node of a job ran, put together from the job's events. Pure. */
-import type { JobEvent } from '@comfymesh/protocol/job'
+import type { JobEvent, JobState } from '@comfymesh/protocol/job'
 
 /** A moment of a node's progress. */
 interface Progress {
@@ -20,13 +20,15 @@ export interface NodeTrace {
 /** In the order in which the nodes began. */
 export type JobTrace = readonly NodeTrace[]
 
-/** The trace after an event. */
-export function traceJob(trace: JobTrace, event: JobEvent): JobTrace {
+/** The trace after an event that led to this state of the job. */
+export function traceJob(trace: JobTrace, event: JobEvent, { nodes }: JobState): JobTrace {
   switch (event.type) {
     case 'started':
-    case 'retried':
     case 'requeued':
       return []
+    case 'planned':
+      // What runs again is traced anew.
+      return trace.filter(({ nodeId }) => nodes.some((node) => node.nodeId === nodeId))
     case 'node-started':
       return [...trace, { nodeId: event.nodeId, startedAtMs: event.atMs, cached: false }]
     case 'node-progress':

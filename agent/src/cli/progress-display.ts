@@ -51,13 +51,13 @@ export function createProgressDisplay(
         if (state.status === 'queued') say('Waiting for other jobs to finish ...')
         return
       }
-      trace = traceJob(trace, event)
+      trace = traceJob(trace, event, state)
       if (event.type === 'node-finished') {
         const node = trace.find(({ nodeId }) => nodeId === event.nodeId)
         const line = node && finishedLine(node)
         if (line !== undefined) say(line)
       }
-      if (event.type === 'retried') say(`Trying again: ${event.error.message}`)
+      if (event.type === 'stage-failed') say(event.error.message)
       drawLive()
     },
     say,

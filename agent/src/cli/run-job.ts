@@ -46,7 +46,7 @@ export async function runJob(agent: AgentAddress, submitted: Submitted): Promise
     for (const line of complaintLines(accepted.skipped, prompt)) display.say(`Left out: ${line}`)
     let trace: JobTrace = []
     const state = await followJob(agent, id, (current, event) => {
-      if (event !== undefined) trace = traceJob(trace, event)
+      if (event !== undefined) trace = traceJob(trace, event, current)
       display.update(current, event)
     })
     return { state, trace }

@@ -47,7 +47,6 @@ async function runWithRetry(job: LiveJob, signal: AbortSignal, modules: JobRunMo
     } catch (thrown) {
       const error = MeshError.from(thrown)
       if (signal.aborted || !error.retryable || attempt === MAX_ATTEMPTS) throw error
-      await job.record({ type: 'retried', error: plainReport(error) })
     }
   }
 }
@@ -101,6 +100,8 @@ async function runStage(run: StageRun, modules: JobRunModules): Promise<void> {
   const { job, stage, placement, cached, texts, signal } = run
   const { peerId } = placement
   const startedAtMs = modules.now()
+  const attemptId = randomUUID()
+  await job.record({ type: 'stage-started', stageId: stage.id, peerId, attemptId })
   // A stage whose results cannot be kept need not go on.
   const failing = new AbortController()
   const recorder = createStageRecorder(
@@ -112,13 +113,13 @@ async function runStage(run: StageRun, modules: JobRunModules): Promise<void> {
   const request = {
     stage: sent,
     jobId: job.state.request.id,
-    attemptId: randomUUID(),
+    attemptId,
     inputs: [],
     expectedMs: loadMs + computeMs,
     previews: true,
   }
   try {
-    const { provider, sessionMs } = await modules.client.run(peerId, request, {
+    const outcome = await modules.client.run(peerId, request, {
       signal: AbortSignal.any([signal, failing.signal]),
       report: (told) => {
         if (told.type !== 'admitted' && told.type !== 'began') recorder.report(told)
@@ -126,17 +127,16 @@ async function runStage(run: StageRun, modules: JobRunModules): Promise<void> {
     })
     await recorder.settled()
     const elapsedMs = modules.now() - startedAtMs
-    await job.record({
-      type: 'stage-finished',
-      stageId: stage.id,
-      peerId,
-      elapsedMs,
-      sessionMs,
-      ...(provider !== undefined && { provider }),
-    })
+    const finished = { stageId: stage.id, peerId, attemptId, elapsedMs, ...outcome }
+    await job.record({ type: 'stage-finished', ...finished })
   } catch (error) {
     // Its own failure to record is the true reason when that is what stopped the stage.
     await recorder.settled()
+    if (!signal.aborted) {
+      const report = plainReport(MeshError.from(error))
+      const failed = { stageId: stage.id, peerId, attemptId, error: report, blamedPeerId: peerId }
+      await job.record({ type: 'stage-failed', ...failed })
+    }
     throw error
   }
 }

@@ -45,7 +45,11 @@ export function planJob(input: PlanInput): Plan {
   const plan = bestPlan(basis, relaxed)
   if (fallback === 'auto') return { ...plan, reason: `${refused.reason}; ${plan.reason}` }
   const names = [...new Set(plan.placements.map(({ peerName }) => peerName))].join(' and ')
-  return { ...plan, question: `${refused.reason}. Run it on ${names} instead?` }
+  return {
+    ...plan,
+    question: `${refused.reason}. Run it on ${names} instead?`,
+    unmet: [...refused.keys],
+  }
 }
 
 function bestPlan({ signatures }: Basis, situation: Situation): Plan {

@@ -3,7 +3,7 @@
  * The key of a summary holds all that lists are filtered and sorted by, so that nobody reads
  * summaries to find a page of them.
  */
-import type { JobState } from '@comfymesh/protocol/job'
+import { type JobState, nothingRan } from '@comfymesh/protocol/job'
 import {
   entryOf,
   type JobEntry,
@@ -63,9 +63,23 @@ export function removal(job: JobEntry): Write[] {
   ]
 }
 
-/** Rows are written by this program only, from events that were checked. */
+/**
+ * Rows are written by this program only, from events that were checked. Those of releases that knew
+ * one machine say nothing of attempts and values.
+ */
 export function parseState(text: string): JobState {
-  return parseJson(text) as unknown as JobState
+  const state = parseJson(text) as unknown as JobState
+  const stages = (state.stages ?? []).map((stage) => ({ ...unmeasured, ...stage }))
+  return { ...nothingRan, ...state, stages }
+}
+
+const unmeasured = {
+  attemptId: '',
+  waitMs: 0,
+  transferMs: 0,
+  transferBytes: 0,
+  computeMs: 0,
+  values: [],
 }
 
 export function parseSummary(text: string): JobSummary {

@@ -1,11 +1,17 @@
 /** The schema's versions: row n brings a database of version n to n + 1. Version 0 is empty. */
+import { type JsonObject, parseJson, stringifyJson } from '@comfymesh/protocol/json'
 import type { Database, Write } from './database.ts'
 import { jobKey, parseState, summaryRow } from './finished-rows.ts'
 
 /** What has to be written; it is written together with the new version or not at all. */
 export type Migration = (database: Database) => Promise<Write[]>
 
-export const migrations: readonly Migration[] = [async () => [], separateUnbegun, summariseFinished]
+export const migrations: readonly Migration[] = [
+  async () => [],
+  separateUnbegun,
+  summariseFinished,
+  requeueRetried,
+]
 
 /**
  * In version 1 jobs that ended before they had begun stood in the history's index, so that
@@ -33,6 +39,20 @@ async function summariseFinished(database: Database): Promise<Write[]> {
       writes.push({ type: 'del', key })
       if (text !== undefined) writes.push(summaryRow(parseState(text)))
     }
+  }
+  return writes
+}
+
+/**
+ * In version 3 a job that was tried again had an event `retried`, after which everything of it ran
+ * anew: just what happens after `requeued`.
+ */
+async function requeueRetried(database: Database): Promise<Write[]> {
+  const writes: Write[] = []
+  for await (const [key, text] of database.iterator({ gt: 'event/', lt: 'event/\uffff' })) {
+    const { type, jobId, atMs } = parseJson(text) as JsonObject
+    if (type !== 'retried') continue
+    writes.push({ type: 'put', key, value: stringifyJson({ type: 'requeued', jobId, atMs }) })
   }
   return writes
 }

@@ -4,6 +4,7 @@ import t from 'tap'
 import { reportJson, summaryLines } from '../../src/cli/job-summary.ts'
 import { type JobTrace, preparationMs, stepsPerSecond, traceJob } from '../../src/cli/job-trace.ts'
 import { createProgressDisplay, liveLine } from '../../src/cli/progress-display.ts'
+import { noMeasure } from '../stage-measure.ts'
 import { interactiveTerminal, plainTerminal } from './terminals.ts'
 
 const prompt: Prompt = {
@@ -60,6 +61,7 @@ const events: JobEvent[] = [
   {
     ...stamp(3240),
     type: 'stage-finished',
+    ...noMeasure,
     stageId: 's',
     peerId: 'p',
     provider: 'cuda',
@@ -74,7 +76,7 @@ function play(chosen: readonly JobEvent[]): { state: JobState; trace: JobTrace }
   let trace: JobTrace = []
   for (const event of chosen) {
     state = foldJob(state, event)
-    trace = traceJob(trace, event)
+    trace = traceJob(trace, event, state)
   }
   return { state: state!, trace }
 }
@@ -89,10 +91,14 @@ t.test('speed and preparation from the reports of steps', async (t) => {
   )
 })
 
-t.test('a job that is tried again is traced anew', async (t) => {
-  const error = { code: 'runner_died', message: 'x', details: {} } as const
-  const { trace } = play([...events.slice(0, 8), { ...stamp(3210), type: 'retried', error }])
-  t.strictSame(trace, [])
+t.test('a job that is planned again is traced anew', async (t) => {
+  const plan = events.find((event) => event.type === 'planned')!
+  const { trace } = play([...events.slice(0, 8), plan])
+  t.strictSame(
+    trace.map(({ nodeId }) => nodeId),
+    ['1'],
+    'what was known already stays',
+  )
 })
 
 t.test('what ran where and how long', async (t) => {

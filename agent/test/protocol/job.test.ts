@@ -5,9 +5,14 @@ import {
   type JobEvent,
   type JobState,
   jobEventSchema,
+  optionsOf,
+  plansOf,
 } from '@comfymesh/protocol/job'
+import { summariseJob } from '@comfymesh/protocol/job-summary'
 import { parseJson, stringifyJson } from '@comfymesh/protocol/json'
+import type { Placement, Plan } from '@comfymesh/protocol/plan'
 import t from 'tap'
+import { noMeasure } from '../stage-measure.ts'
 
 const request = {
   id: 'j',
@@ -59,6 +64,7 @@ t.test('from the queue to completion', async (t) => {
     { type: 'node-finished', nodeId: '3', cached: false, elapsedMs: 1, output: { text: ['x'] } },
     {
       type: 'stage-finished',
+      ...noMeasure,
       stageId: 's',
       peerId: 'p',
       provider: 'cpu',
@@ -70,7 +76,7 @@ t.test('from the queue to completion', async (t) => {
   t.strictSame(nodes(done), [node('2', 'finished', 20, 20), node('3', 'finished', 1)])
   t.match(done, { status: 'completed', finishedAtMs: 10, outputs: { 3: { text: ['x'] } } })
   t.strictSame(done.stages, [
-    { stageId: 's', peerId: 'p', provider: 'cpu', sessionMs: 5, elapsedMs: 12 },
+    { ...noMeasure, stageId: 's', peerId: 'p', provider: 'cpu', sessionMs: 5, elapsedMs: 12 },
   ])
   t.ok(isFinished(done))
 })
@@ -94,10 +100,167 @@ t.test('another attempt begins anew but keeps what was saved', async (t) => {
   ] satisfies Change[]
   const requeued = fold(...before, { type: 'requeued' })
   t.strictSame(requeued, { ...fold(accepted), outputs: { 3: output } })
-  const error = { code: 'runner_died', message: 'died', details: {} } as const
-  const retried = fold(...before, { type: 'retried', error })
-  t.match(retried, { status: 'running', nodes: [], outputs: { 3: output } })
-  t.ok(retried.cached, 'what was cached is told once')
+})
+
+const error = { code: 'runner_died', message: 'died', details: {} } as const
+/** A plan: peers by stage, whose nodes are called as the stage and a digit. */
+function planOf(peers: { [stageId: string]: string }, more: Partial<Plan> = {}): Plan {
+  const ids = Object.keys(peers)
+  const node = { classType: 'X', inputs: {}, signature: '' }
+  return {
+    stages: ids.map((id) => ({
+      id,
+      index: 0,
+      nodes: ['1', '2'].map((digit) => ({ ...node, id: id + digit })),
+      after: [],
+      outputs: [],
+    })),
+    edges: [],
+    placements: ids.map((stageId) => ({
+      stageId,
+      peerId: peers[stageId]!,
+      peerName: peers[stageId]!,
+      reason: '',
+      estimate: {} as Placement['estimate'],
+      rejected: [],
+    })),
+    reason: '',
+    totals: { finishMs: 1, transferBytes: 0 },
+    ...more,
+  }
+}
+const sent = (stageId: string, peerId: string, attemptId: string): Change => ({
+  type: 'stage-started',
+  stageId,
+  peerId,
+  attemptId,
+})
+const finishedStage = (stageId: string, peerId: string, attemptId: string): Change => ({
+  ...noMeasure,
+  type: 'stage-finished',
+  stageId,
+  peerId,
+  attemptId,
+  sessionMs: 1,
+  elapsedMs: 2,
+  transferBytes: 100,
+})
+const attempts = (state: JobState) =>
+  state.attempts.map(({ attemptId, peerId, status }) => [attemptId, peerId, status])
+
+t.test('a stage that fails on one peer and is finished by another', async (t) => {
+  const first = [
+    accepted,
+    { type: 'started' },
+    { type: 'planned', plan: planOf({ a: 'p', b: 'q' }) },
+    sent('a', 'p', 'a-1'),
+    sent('b', 'q', 'b-1'),
+    { type: 'stage-began', stageId: 'a', attemptId: 'a-1' },
+    { type: 'node-started', nodeId: 'a1', peerId: 'p' },
+    { type: 'node-finished', nodeId: 'a1', cached: false, elapsedMs: 1 },
+    { type: 'node-started', nodeId: 'b1', peerId: 'q' },
+    { type: 'stage-failed', stageId: 'a', peerId: 'p', attemptId: 'a-1', error, blamedPeerId: 'p' },
+  ] satisfies Change[]
+  const failed = fold(...first)
+  t.match(failed.attempts[0], { status: 'failed', beganAtMs: 6, endedAtMs: 10, error })
+  const planned = [...first, { type: 'planned', plan: planOf({ a: 'q', b: 'q' }) }] as Change[]
+  t.strictSame(
+    nodes(fold(...planned)).map(({ nodeId }) => nodeId),
+    ['b1'],
+    'what runs on goes on; what runs again begins anew',
+  )
+  t.equal(plansOf(fold(...planned)).length, 2)
+  const done = fold(
+    ...planned,
+    sent('a', 'q', 'a-2'),
+    sent('a', 'q', 'a-2'),
+    finishedStage('a', 'q', 'a-2'),
+    finishedStage('a', 'p', 'a-1'),
+  )
+  t.strictSame(attempts(done), [
+    ['a-1', 'p', 'failed'],
+    ['b-1', 'q', 'sent'],
+    ['a-2', 'q', 'finished'],
+  ])
+  t.strictSame(
+    done.stages.map(({ attemptId }) => attemptId),
+    ['a-2'],
+    'one result a stage',
+  )
+  t.equal(done.transferBytes, 100)
+})
+
+t.test('attempts that nobody waits for any more are given up', async (t) => {
+  const begun: Change[] = [
+    accepted,
+    { type: 'started' },
+    { type: 'planned', plan: planOf({ a: 'p', b: 'q' }) },
+    sent('a', 'p', 'a-1'),
+    sent('b', 'q', 'b-1'),
+  ]
+  const moved = fold(...begun, { type: 'planned', plan: planOf({ a: 'p', b: 'r' }) })
+  t.strictSame(attempts(moved), [
+    ['a-1', 'p', 'sent'],
+    ['b-1', 'q', 'given-up'],
+  ])
+  t.strictSame(
+    attempts(fold(...begun, sent('a', 'q', 'a-2'))).map(([, , status]) => status),
+    ['given-up', 'sent', 'sent'],
+    'another attempt at the same stage',
+  )
+  t.strictSame(
+    attempts(fold(...begun, { type: 'interrupted' })).map(([, , status]) => status),
+    ['given-up', 'given-up'],
+  )
+})
+
+t.test('a restart of this agent ends nothing elsewhere', async (t) => {
+  const plan = planOf({ a: 'p', b: 'q' })
+  const before: Change[] = [
+    accepted,
+    { type: 'started' },
+    { type: 'planned', plan },
+    sent('a', 'p', 'a-1'),
+    finishedStage('a', 'p', 'a-1'),
+    sent('b', 'q', 'b-1'),
+    { type: 'node-started', nodeId: 'b1', peerId: 'q' },
+  ]
+  const { request: _request, ...requeued } = fold(...before, { type: 'requeued' })
+  t.match(requeued, { status: 'queued', nodes: [], plan, stages: [{ stageId: 'a' }] })
+  t.strictSame(attempts(fold(...before, { type: 'requeued' })), [
+    ['a-1', 'p', 'finished'],
+    ['b-1', 'q', 'sent'],
+  ])
+})
+
+t.test('a question and its answers', async (t) => {
+  const extraData = { comfymesh: { affinity: { A: 'gone', B: 'p' }, fallback: 'ask' } }
+  const plan = planOf({ a: 'p' }, { question: 'p instead?', unmet: ['A'] })
+  const asked: Change[] = [
+    { ...accepted, request: { ...request, extraData } },
+    { type: 'started' },
+    { type: 'paused', question: 'p instead?', plan },
+  ]
+  const paused = fold(...asked)
+  t.match(paused, { status: 'paused', pause: { question: 'p instead?', plan, atMs: 3 } })
+  t.notOk(isFinished(paused))
+  t.equal(summariseJob(paused).question, 'p instead?')
+  const go = fold(...asked, { type: 'answered', answer: 'go' })
+  t.equal(go.status, 'queued')
+  t.notOk('pause' in go)
+  t.strictSame(optionsOf(go), { affinity: { A: 'gone', B: 'p' }, fallback: 'auto' })
+  const other = fold(...asked, { type: 'answered', answer: { peer: 'q' } }, { type: 'started' })
+  t.strictSame(optionsOf(other), { affinity: { A: 'q', B: 'p' }, fallback: 'ask' })
+  const cancelled = fold(...asked, { type: 'answered', answer: 'cancel' }, { type: 'interrupted' })
+  t.equal(cancelled.status, 'interrupted')
+  t.notOk('pause' in cancelled)
+  t.equal(fold(...asked.slice(0, 2), { type: 'answered', answer: 'go' }).status, 'running')
+})
+
+t.test('what earlier releases wrote of a stage is read', async (t) => {
+  const event = { type: 'stage-finished', jobId: 'j', atMs: 1, stageId: 's', peerId: 'p' }
+  const read = jobEventSchema.parse({ ...event, sessionMs: 1, elapsedMs: 2 })
+  t.match(read, { attemptId: '', waitMs: 0, transferBytes: 0, values: [] })
 })
 
 t.test('a cached output node is finished at once', async (t) => {

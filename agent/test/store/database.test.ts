@@ -1,9 +1,10 @@
 import { join } from 'node:path'
-import type { JobState } from '@comfymesh/protocol/job'
+import { type JobState, nothingRan } from '@comfymesh/protocol/job'
 import { parseJson, stringifyJson } from '@comfymesh/protocol/json'
 import { Level } from 'level'
 import t from 'tap'
 import { openDatabase } from '../../src/store/database.ts'
+import { openJobStore } from '../../src/store/jobs.ts'
 
 t.test('a data folder belongs to one agent at a time', async (t) => {
   const dataDir = join(t.testdir(), 'not', 'there yet')
@@ -23,7 +24,7 @@ t.test('a database of a newer comfymesh is left alone', async (t) => {
   const dataDir = t.testdir()
   await (await openDatabase(dataDir)).close()
   const raw = new Level<string, string>(join(dataDir, 'database'))
-  t.equal(await raw.get('schemaVersion'), '3')
+  t.equal(await raw.get('schemaVersion'), '4')
   await raw.put('schemaVersion', '99')
   await raw.close()
   await t.rejects(openDatabase(dataDir), { code: 'storage_failed', message: /newer comfymesh/ })
@@ -53,7 +54,7 @@ t.test('a data folder of schema 1', async (t) => {
     [began, unbegun, 'job/cancelled', 'job/ran', 'schemaVersion'],
     'each has a summary; what has no state is forgotten',
   )
-  t.equal(await database.get('schemaVersion'), '3')
+  t.equal(await database.get('schemaVersion'), '4')
   const summary = parseJson((await database.get(began))!)
   t.match(summary, { id: 'ran', finishedAtMs: 5, prompt: { seed: '18446744073709551615' } })
 })
@@ -61,9 +62,34 @@ t.test('a data folder of schema 1', async (t) => {
 function finishedJob(id: string, finishedAtMs: number): JobState {
   const prompt = { 1: { class_type: 'TN_Seed', inputs: { seed: 18446744073709551615n } } }
   const request = { id, number: 1, prompt, extraData: {}, outputs: ['1'], createdAtMs: 1 }
-  const nothing = { nodes: [], stages: [], outputs: {}, named: {} }
+  const nothing = { ...nothingRan, outputs: {}, named: {} }
   return { request, status: 'interrupted', startedAtMs: 2, finishedAtMs, ...nothing }
 }
+
+t.test('a data folder of schema 3', async (t) => {
+  const dataDir = t.testdir()
+  const old = new Level<string, string>(join(dataDir, 'database'))
+  const { request } = finishedJob('tried', 5)
+  const { earlierPlans: _plans, attempts: _attempts, ...alone } = finishedJob('ran', 5)
+  const stages = [{ stageId: 's', peerId: 'p', sessionMs: 1, elapsedMs: 2 }]
+  const events = [{ type: 'accepted', request }, { type: 'retried' }, { type: 'started' }]
+  await old.batch([
+    { type: 'put', key: 'schemaVersion', value: '3' },
+    { type: 'put', key: 'job/ran', value: stringifyJson({ ...alone, stages } as never) },
+    ...events.map((event, index) => ({
+      type: 'put' as const,
+      key: `event/tried/0000000${index}`,
+      value: stringifyJson({ jobId: 'tried', atMs: index, ...event } as never),
+    })),
+  ])
+  await old.close()
+  const database = await openDatabase(dataDir)
+  t.teardown(() => database.close())
+  const store = await openJobStore(database, (message) => t.fail(message))
+  t.match(await store.unfinished(), [{ status: 'running', startedAtMs: 2, attempts: [] }])
+  const whole = { ...stages[0], attemptId: '', transferBytes: 0, values: [] }
+  t.match(await store.finished('ran'), { attempts: [], earlierPlans: [], stages: [whole] })
+})
 
 t.test('after a write that failed the database is opened anew before the next', async (t) => {
   const dataDir = t.testdir()

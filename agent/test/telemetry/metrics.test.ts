@@ -1,6 +1,7 @@
 import { foldJob, type JobEvent, type JobState } from '@comfymesh/protocol/job'
 import t from 'tap'
 import { createMetrics } from '../../src/telemetry/metrics.ts'
+import { noMeasure } from '../stage-measure.ts'
 
 const request = {
   id: 'job',
@@ -34,6 +35,7 @@ t.test('a job that completed', async (t) => {
     { type: 'node-finished', atMs: 7000, nodeId: '1', cached: false, elapsedMs: 4000 },
     {
       type: 'stage-finished',
+      ...noMeasure,
       atMs: 7000,
       stageId: 's',
       peerId: 'p',

@@ -66,7 +66,8 @@ function showNext(hidden: readonly JobState[], messages: readonly Message[]): St
 }
 
 function changed(hidden: readonly JobState[], state: JobState): readonly JobState[] {
-  if (state.status === 'queued') return hidden.filter((one) => !isSame(one, state))
+  if (state.status === 'queued' || state.status === 'paused')
+    return hidden.filter((one) => !isSame(one, state))
   const at = hidden.findIndex((one) => isSame(one, state))
   if (at >= 0) return hidden.with(at, state)
   return neverBegan(state) ? hidden : [...hidden, state]

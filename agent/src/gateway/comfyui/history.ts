@@ -45,6 +45,7 @@ function messagesOf(state: JobState): JsonValue[] {
       messages.push(['execution_interrupted', { ...interruptionData(state), timestamp }])
       break
     case 'queued':
+    case 'paused':
     case 'running':
       break
   }

@@ -13,13 +13,14 @@ import { failureData } from './messages.ts'
 
 const statusNames = {
   queued: 'pending',
+  paused: 'pending',
   running: 'in_progress',
   completed: 'completed',
   failed: 'failed',
   interrupted: 'cancelled',
 } as const satisfies Record<JobStatus, string>
 
-export const jobStatuses: readonly string[] = Object.values(statusNames)
+export const jobStatuses: readonly string[] = [...new Set(Object.values(statusNames))]
 
 export interface JobFilter {
   /** Names of ComfyUI; all where absent. */

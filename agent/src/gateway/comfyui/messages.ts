@@ -43,6 +43,7 @@ export function messagesFor(update: JobUpdate, remaining: number): Message[] {
   switch (event.type) {
     case 'accepted':
     case 'reordered':
+    case 'paused':
       return [status]
     case 'started':
       return [status, stamped('execution_start', { prompt_id: id }, event.atMs)]
@@ -66,8 +67,11 @@ export function messagesFor(update: JobUpdate, remaining: number): Message[] {
       return [how, status, idle]
     }
     case 'planned':
+    case 'answered':
+    case 'stage-started':
+    case 'stage-began':
     case 'stage-finished':
-    case 'retried':
+    case 'stage-failed':
     case 'requeued':
     case 'picture-named':
       return []

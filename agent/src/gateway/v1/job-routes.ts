@@ -3,7 +3,7 @@
  * that change it. ComfyUI's view of the same jobs is comfyui/'s.
  */
 import { MeshError } from '@comfymesh/protocol/errors'
-import { isFinished, type JobState } from '@comfymesh/protocol/job'
+import { isFinished, type JobState, jobStatuses } from '@comfymesh/protocol/job'
 import type { JobEntry, JobSummary } from '@comfymesh/protocol/job-summary'
 import { z } from 'zod'
 import type { JobRunner } from '../../execution/job-runner.ts'
@@ -11,7 +11,7 @@ import { pageOf } from '../job-page.ts'
 import { type Answer, json, type Request, type Route } from '../route.ts'
 import { parsedQuery } from './answers.ts'
 import { openEventStream } from './event-stream.ts'
-import { jobStateSchema, jobStatuses, jobSummarySchema, listedJob } from './job-schemas.ts'
+import { jobStateSchema, jobSummarySchema, listedJob } from './job-schemas.ts'
 
 type Jobs = Pick<
   JobRunner,
@@ -131,9 +131,9 @@ function noSuchJob(id: string): MeshError {
 }
 
 async function cancel(runner: Jobs, id: string, status: JobState['status']): Promise<boolean> {
-  if (status === 'queued') await runner.cancelPending([id])
+  if (status === 'queued' || status === 'paused') await runner.cancelPending([id])
   if (status === 'running') runner.interrupt(id)
-  return status === 'queued' || status === 'running'
+  return !isFinished({ status })
 }
 
 async function listJobs(runner: Jobs, request: Request): Promise<Answer> {

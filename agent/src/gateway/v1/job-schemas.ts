@@ -1,11 +1,10 @@
 /** What /v1 tells of jobs, as the OpenAPI document describes it. */
+import { jobStatuses } from '@comfymesh/protocol/job'
 import { shownFileSchema } from '@comfymesh/protocol/job-outputs'
 import type { JobSummary } from '@comfymesh/protocol/job-summary'
 import { planSchema } from '@comfymesh/protocol/plan'
 import { promptSummarySchema } from '@comfymesh/protocol/prompt-summary'
 import { z } from 'zod'
-
-export const jobStatuses = ['queued', 'running', 'completed', 'failed', 'interrupted'] as const
 
 const status = z.enum(jobStatuses)
 const milliseconds = z.number().describe('Milliseconds since 1970')
@@ -38,6 +37,7 @@ export const jobSummarySchema = z.object({
   prompt: promptSummarySchema,
   files: z.array(shownFileSchema).describe('What it made: the names that GET /view takes'),
   error: jobError.optional(),
+  question: z.string().optional().describe('Of a paused job: POST …/answer'),
   links: linksSchema,
 })
 
@@ -54,6 +54,14 @@ export const jobStateSchema = z.looseObject({
   startedAtMs: milliseconds.optional(),
   finishedAtMs: milliseconds.optional(),
   plan: planSchema.optional(),
+  plannedAtMs: milliseconds.optional(),
+  earlierPlans: z
+    .array(z.object({ plan: planSchema, plannedAtMs: milliseconds }))
+    .describe('Those that others have replaced, the oldest first'),
+  pause: z
+    .object({ question: z.string(), plan: planSchema, atMs: milliseconds })
+    .optional()
+    .describe('Of a paused job: what its user is asked, and what runs when the answer is go'),
   nodes: z.array(
     z.looseObject({
       nodeId: z.string(),
@@ -63,7 +71,34 @@ export const jobStateSchema = z.looseObject({
       cached: z.boolean(),
     }),
   ),
-  stages: z.array(z.looseObject({ stageId: z.string(), elapsedMs: z.number() })),
+  attempts: z
+    .array(
+      z.looseObject({
+        attemptId: z.string(),
+        stageId: z.string(),
+        peerId: z.string(),
+        status: z.enum(['sent', 'computing', 'finished', 'failed', 'given-up']),
+        sentAtMs: milliseconds,
+        beganAtMs: milliseconds.optional(),
+        endedAtMs: milliseconds.optional(),
+        error: jobError.optional(),
+      }),
+    )
+    .describe('Every attempt at every stage, in the order in which they were sent'),
+  stages: z
+    .array(
+      z.looseObject({
+        stageId: z.string(),
+        peerId: z.string(),
+        elapsedMs: z.number(),
+        waitMs: z.number(),
+        transferMs: z.number(),
+        transferBytes: z.number(),
+        computeMs: z.number(),
+      }),
+    )
+    .describe('The stages that finished'),
+  transferBytes: z.number().describe('Bytes of values that went from one peer to another'),
   outputs: nodeOutputs.describe('What output nodes showed'),
   error: jobError.optional(),
   endNodeId: z.string().optional(),
@@ -71,7 +106,7 @@ export const jobStateSchema = z.looseObject({
 
 /** A job as a list tells it. */
 export function listedJob(job: JobSummary): z.infer<typeof jobSummarySchema> {
-  const { id, status, number, createdAtMs, startedAtMs, finishedAtMs, error } = job
+  const { id, status, number, createdAtMs, startedAtMs, finishedAtMs, error, question } = job
   return {
     id,
     status,
@@ -82,6 +117,7 @@ export function listedJob(job: JobSummary): z.infer<typeof jobSummarySchema> {
     prompt: job.prompt,
     files: [...job.files],
     ...(error !== undefined && { error }),
+    ...(question !== undefined && { question }),
     links: linksOf(id),
   }
 }

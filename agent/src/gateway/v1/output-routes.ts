@@ -1,7 +1,7 @@
 /** The files that a job made, under /v1. */
 
 import { MeshError } from '@comfymesh/protocol/errors'
-import { isFinished, type JobState } from '@comfymesh/protocol/job'
+import { isFinished, type JobState, jobStatuses } from '@comfymesh/protocol/job'
 import { filesOf, type JobFile } from '@comfymesh/protocol/job-outputs'
 import { z } from 'zod'
 import type { JobRunner } from '../../execution/job-runner.ts'
@@ -10,7 +10,7 @@ import { viewRoutes } from '../comfyui/view-routes.ts'
 import { type Answer, json, type Request, type Route } from '../route.ts'
 import { errorAnswer, parsedQuery, switchParameter } from './answers.ts'
 import { findJob } from './job-routes.ts'
-import { jobStatuses, linksOf } from './job-schemas.ts'
+import { linksOf } from './job-schemas.ts'
 
 export interface OutputModules {
   readonly runner: Pick<JobRunner, 'job' | 'subscribe'>

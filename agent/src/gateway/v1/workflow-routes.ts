@@ -1,10 +1,12 @@
 /** Workflows and prompts to run, under /v1. */
+
 import {
   type ConversionWarning,
   type ConvertedPrompt,
   convertWorkflow,
 } from '@comfymesh/protocol/convert/convert-workflow'
 import { MeshError } from '@comfymesh/protocol/errors'
+import { jobStatuses } from '@comfymesh/protocol/job'
 import type { JsonObject, JsonValue } from '@comfymesh/protocol/json'
 import { findInput, titleOf } from '@comfymesh/protocol/prompt-nodes'
 import type { NodeDefinitions } from '@comfymesh/protocol/workflow'
@@ -13,7 +15,7 @@ import type { JobRunner } from '../../execution/job-runner.ts'
 import type { SubmissionResult } from '../../execution/submissions.ts'
 import type { NodeErrors } from '../../planning/problem.ts'
 import { type Answer, json, jsonBody, type Request, type Route } from '../route.ts'
-import { jobStatuses, linksOf, linksSchema } from './job-schemas.ts'
+import { linksOf, linksSchema } from './job-schemas.ts'
 import { bodySchema, readWorkflowBody, type WorkflowBody } from './workflow-body.ts'
 
 type Jobs = Pick<JobRunner, 'definitions' | 'submit'>
