@@ -155,7 +155,7 @@ async function startParts(
   await pictures.prepare()
   onStop(() => pictures.clearTemp())
 
-  const executor = parts.executor ?? nativeExecutor(settings, log)
+  const executor = parts.executor ?? nativeExecutor(settings, blobs.stagingFolder, log)
   await executor.start()
   onStop(() => executor.stop())
 
@@ -260,9 +260,11 @@ function fetchHere(blobs: BlobStore): FetchValue {
   }
 }
 
-function nativeExecutor({ folders, threads, vramBytes, provider }: AgentSettings, log: Log) {
+function nativeExecutor(settings: AgentSettings, valuesFolder: string, log: Log) {
+  const { folders, threads, vramBytes, provider } = settings
   return createNativeExecutor({
     folders,
+    valuesFolder,
     log: (line) => log.debug(`runner: ${line}`),
     warn: (message) => log.warn(message),
     ...(provider !== undefined && { provider }),

@@ -46,7 +46,7 @@ export const errorCodes = {
   duplicate_identity: { retryable: false },
   /** The mesh of this agent is off, or could not start. */
   mesh_unavailable: { retryable: false },
-  /** A peer sent bytes that are not those of the value that was asked for. */
+  /** Bytes of a value are not those that its maker named, or not of the shape their type has. */
   corrupt_value: { retryable: true },
   /** No peer has the bytes of a value any more; the stage that made it has to run again. */
   value_lost: { retryable: true },

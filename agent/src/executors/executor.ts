@@ -28,7 +28,7 @@ export interface Stage {
   readonly jobId: string
   /** In an order in which every node follows those it depends on. */
   readonly nodes: readonly StageNode[]
-  /** What its nodes are linked to besides each other. */
+  /** What its nodes are linked to besides each other; the parts of a batch that was split, one each. */
   readonly inputs: readonly StageInput[]
   /** What other stages need from it. */
   readonly outputs: readonly Output[]
@@ -136,7 +136,9 @@ export interface Executor {
   /**
    * Runs the stage to its end.
    * @throws MeshError `node_failed` with details `{ nodeId, classType }`, `interrupted`,
-   *   `runner_died`, `out_of_memory`, `not_found`, `unsupported_model`, `malformed_file`.
+   *   `runner_died`, `out_of_memory`, `not_found`, `unsupported_model`, `malformed_file`;
+   *   `corrupt_value` with details `{ nodeId, slot }` for an input that is not what it should be,
+   *   `storage_failed` for a value that could not be read or written.
    */
   run(stage: Stage, options: RunOptions): Promise<StageResult>
   /** Closes all models, after the stages under way; with `outputs`, forgets what nodes computed. */

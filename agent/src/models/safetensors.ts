@@ -93,7 +93,7 @@ export function malformedFile(path: string, what: string): MeshError {
   return new MeshError(
     'malformed_file',
     `${path} cannot be used as a .safetensors file: ${what}. Download it again or replace it.`,
-    { details: { path } },
+    { details: { path, what } },
   )
 }
 

@@ -2,6 +2,7 @@
  * The native executor: this agent's own nodes, run by a child process. Everything here
  * is cheap and in the agent's process; neither onnxruntime nor sharp is loaded by it.
  */
+import { join } from 'node:path'
 import { MeshError } from '@comfymesh/protocol/errors'
 import type { NodeDefinitions } from '@comfymesh/protocol/workflow'
 import { siblingModule } from '../../base/sibling-module.ts'
@@ -16,6 +17,8 @@ import { estimateStage } from './stage-estimate.ts'
 
 export interface NativeExecutorOptions {
   readonly folders: FolderSettings
+  /** Where values are written that leave their stage, an absolute path; in the temp folder where absent. */
+  readonly valuesFolder?: string
   /** The only provider to use ('cpu', 'cuda', ...); the best that works where absent. */
   readonly provider?: string
   /** CPU threads of the model sessions; all cores where absent. */
@@ -74,6 +77,7 @@ export function createNativeExecutor(
       folders: options.folders,
       sessions: sessionSettings(options),
       outputCacheBytes: options.outputCacheBytes ?? OUTPUT_CACHE_BYTES,
+      valuesFolder: options.valuesFolder ?? join(options.folders.temp, 'values'),
     },
     previews: options.previews ?? true,
     cancelGraceMs: options.cancelGraceMs ?? CANCEL_GRACE_MS,

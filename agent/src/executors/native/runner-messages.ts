@@ -12,6 +12,8 @@ export interface RunnerConfiguration {
   readonly sessions: SessionSettings
   /** Bound of the cache of node outputs. */
   readonly outputCacheBytes: number
+  /** Where values are written that leave their stage. */
+  readonly valuesFolder: string
   readonly providers: {
     /** Reports of an earlier runner that need no second test. */
     readonly known: readonly ProviderReport[]

@@ -73,7 +73,7 @@ interface Configured {
 
 async function configure(
   own: Pick<StageRunnerModules, 'rows' | 'now'>,
-  { folders, sessions, providers, outputCacheBytes }: RunnerConfiguration,
+  { folders, sessions, providers, outputCacheBytes, valuesFolder }: RunnerConfiguration,
 ): Promise<Configured> {
   const reports = await testProviders(sessions, providers, {
     testing: (provider) => send({ type: 'testing', provider }),
@@ -86,6 +86,7 @@ async function configure(
     folders: new ModelFolders(folders),
     models,
     outputs: createOutputCache(outputCacheBytes),
+    valuesFolder,
   })
   return { runStage, models }
 }

@@ -1,21 +1,28 @@
 /**
  * Runs the nodes of a stage in order: resolves links, skips what the output cache
- * holds, reports starts, steps and ends. Knows no process and no model.
+ * holds, reports starts, steps and ends, and hands out what other stages need. Knows no process
+ * and no model.
  */
+import { rm } from 'node:fs/promises'
 import { type ErrorCode, MeshError } from '@comfymesh/protocol/errors'
 import { isLink } from '@comfymesh/protocol/workflow'
 import type { ModelFolders } from '../../models/folders.ts'
-import type { Stage, StageEvent, StageNode, StageResult } from '../executor.ts'
+import type { MadeValue, Stage, StageEvent, StageNode, StageResult } from '../executor.ts'
 import type { ModelSessions } from './models.ts'
 import type { NodeContext, NodeRow, NodeShow } from './node.ts'
+import { isOutOfMemory, outOfMemory } from './out-of-memory.ts'
 import type { OutputCache } from './output-cache.ts'
+import { createStageInputs, type StageInputs } from './stage-inputs.ts'
 import { createProgressReporter } from './stage-progress.ts'
+import { handOut } from './travel/stage-values.ts'
 
 export interface StageRunnerModules {
   readonly rows: ReadonlyMap<string, NodeRow>
   readonly folders: ModelFolders
   readonly models: ModelSessions
   readonly outputs: OutputCache
+  /** Where values are written that leave their stage. */
+  readonly valuesFolder: string
   /** Milliseconds of a clock that only goes forward. */
   readonly now: () => number
 }
@@ -35,14 +42,44 @@ export function createStageRunner(modules: StageRunnerModules): StageRunner {
     const sessionMsBefore = models.sessionMs
     // As in ComfyUI, what is known already is told before anything runs.
     const shown = recallAll(stage, modules.outputs, options.report)
+    const known = { shown, inputs: createStageInputs(stage, modules.outputs) }
     for (const node of stage.nodes) {
       if (shown.has(node.id)) continue
       await yieldToMessages(options.signal)
-      shown.set(node.id, await runOrRecall(node, shown, modules, options))
+      shown.set(node.id, await runOrRecall(node, known, modules, options))
     }
+    const values = await handOutAll(stage, shown, modules.valuesFolder, options.signal)
     const sessionMs = models.sessionMs - sessionMsBefore
     const provider = sessionMs > 0 ? models.provider : undefined
-    return { sessionMs, values: [], ...(provider !== undefined && { provider }) }
+    return { sessionMs, values, ...(provider !== undefined && { provider }) }
+  }
+}
+
+/** What the links of a node may name. */
+interface Known {
+  /** Of the stage's own nodes. */
+  readonly shown: ReadonlyMap<string, NodeShow>
+  /** Of other stages. */
+  readonly inputs: StageInputs
+}
+
+/** All of the stage's outputs, or none: what was written before a failure is removed. */
+async function handOutAll(
+  { outputs }: Stage,
+  shown: ReadonlyMap<string, NodeShow>,
+  folder: string,
+  signal: AbortSignal,
+): Promise<MadeValue[]> {
+  const values: MadeValue[] = []
+  try {
+    for (const output of outputs) {
+      await yieldToMessages(signal)
+      values.push(await handOut(output, shown.get(output.nodeId)?.outputs[output.slot], folder))
+    }
+    return values
+  } catch (error) {
+    await Promise.all(values.map(({ path }) => rm(path, { force: true })))
+    throw error
   }
 }
 
@@ -64,7 +101,7 @@ function recallAll(
 /** A node that is the same as one that ran before it in this stage is recalled too. */
 async function runOrRecall(
   node: StageNode,
-  shown: ReadonlyMap<string, NodeShow>,
+  known: Known,
   modules: StageRunnerModules,
   options: StageRunOptions,
 ): Promise<NodeShow> {
@@ -73,10 +110,12 @@ async function runOrRecall(
     options.report(finished(node, recalled, { cached: true, elapsedMs: 0 }))
     return recalled
   }
+  // Before the node starts: reading counts for no node, and what is wrong with a value is no fault of one.
+  const inputs = await resolveInputs(node, known)
   const startedAt = modules.now()
   options.report({ type: 'node-started', nodeId: node.id })
   try {
-    const show = await runNode(node, shown, modules, options)
+    const show = await runNode(node, inputs, modules, options)
     modules.outputs.set(node.signature, show)
     const elapsedMs = modules.now() - startedAt
     options.report(finished(node, show, { cached: false, elapsedMs }))
@@ -88,7 +127,7 @@ async function runOrRecall(
 
 async function runNode(
   node: StageNode,
-  shown: ReadonlyMap<string, NodeShow>,
+  inputs: { readonly [name: string]: unknown },
   { rows, models, folders, now }: StageRunnerModules,
   { signal, previews, report }: StageRunOptions,
 ): Promise<NodeShow> {
@@ -107,24 +146,29 @@ async function runNode(
     },
     throwIfCancelled: () => yieldToMessages(signal),
   }
-  return row.run(resolveInputs(node, shown), context)
+  return row.run(inputs, context)
 }
 
-/** Replaces links by the outputs they name; constants stay as they are. */
-function resolveInputs(
+/**
+ * Replaces links by the values they name; constants stay as they are.
+ * @throws MeshError `node_failed` for a link that names nothing; as readOutput.
+ */
+async function resolveInputs(
   node: StageNode,
-  shown: ReadonlyMap<string, NodeShow>,
-): { [name: string]: unknown } {
-  const resolve = ([name, value]: [string, unknown]): [string, unknown] => {
-    if (!isLink(value)) return [name, value]
-    const outputs = shown.get(value[0])?.outputs
-    if (outputs === undefined || outputs.at(value[1]) === undefined) {
-      const what = `input ${name} is linked to output ${value[1]} of node ${value[0]}`
-      throw new MeshError('node_failed', `${what}, which does not run before it in this stage`)
-    }
-    return [name, outputs.at(value[1])]
+  { shown, inputs }: Known,
+): Promise<{ [name: string]: unknown }> {
+  const resolved: { [name: string]: unknown } = {}
+  for (const [name, value] of Object.entries(node.inputs)) {
+    resolved[name] = value
+    if (!isLink(value)) continue
+    const [source, slot] = value
+    resolved[name] = shown.get(source)?.outputs.at(slot) ?? (await inputs.of(value))
+    if (resolved[name] !== undefined) continue
+    const what = `input ${name} is linked to output ${slot} of node ${source}`
+    const missing = `${what}, which neither runs before it in this stage nor came with it`
+    throw nodeError(node, new MeshError('node_failed', missing))
   }
-  return Object.fromEntries(Object.entries(node.inputs).map(resolve))
+  return resolved
 }
 
 function finished(
@@ -152,7 +196,7 @@ const TELLING_CODES: ReadonlySet<ErrorCode> = new Set([
 
 /** Whatever a node threw, with the node's id and class in its details. */
 function nodeError(node: StageNode, thrown: unknown): MeshError {
-  const error = MeshError.from(thrown)
+  const error = isOutOfMemory(thrown) ? outOfMemory(thrown) : MeshError.from(thrown)
   const code = TELLING_CODES.has(error.code) ? error.code : 'node_failed'
   const details = { ...error.details, nodeId: node.id, classType: node.classType }
   return new MeshError(code, error.message, { details, cause: error.cause ?? error })

@@ -21,7 +21,7 @@ function processOf(t: Test, program: URL | string, idleShutdownMs = 60_000): Run
   if (typeof program === 'string') writeFileSync(written, program)
   const process = createRunnerProcess({
     entry: typeof program === 'string' ? pathToFileURL(written) : program,
-    configuration: { folders, sessions: {}, outputCacheBytes: 0 },
+    configuration: { folders, sessions: {}, outputCacheBytes: 0, valuesFolder: folders.temp },
     previews: false,
     cancelGraceMs: 1000,
     idleShutdownMs,

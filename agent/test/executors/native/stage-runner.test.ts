@@ -67,6 +67,7 @@ function fixture(t: Parameters<typeof testFolders>[0]) {
     folders: new ModelFolders(testFolders(t)),
     models: models satisfies ModelSessions,
     outputs: createOutputCache(1_000_000),
+    valuesFolder: t.testdir(),
     now: () => performance.now(),
   })
   const events: StageEvent[] = []

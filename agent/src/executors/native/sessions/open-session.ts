@@ -2,9 +2,9 @@
  * The only file that speaks to onnxruntime when a network runs: opens a session
  * over a generated graph, counts the time inside it, and names its errors.
  */
-import { MeshError } from '@comfymesh/protocol/errors'
 import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node'
 import type { NetworkGraph } from '../graphs/network-graph.ts'
+import { isOutOfMemory, outOfMemory } from '../out-of-memory.ts'
 import type { Tensor } from '../values.ts'
 import { sessionOptions } from './session-options.ts'
 import type { ProviderName, SessionSettings } from './settings.ts'
@@ -61,22 +61,10 @@ function plainTensor({ data, dims }: OrtTensor): Tensor {
   return { data, shape: dims }
 }
 
-/**
- * How the providers say that memory ran out: the CPU's allocator and std::bad_alloc,
- * CUDA's runtime, DirectML's HRESULTs, WebGPU's device.
- */
-const OUT_OF_MEMORY =
-  /bad_alloc|failed to allocate|out of memory|out_of_memory|8007000E|887A0005|allocation failed/i
-
 async function namingErrors<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work()
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error)
-    if (!OUT_OF_MEMORY.test(message)) throw error
-    const advice = 'Try a smaller picture or batch, or the tiled VAE nodes.'
-    throw new MeshError('out_of_memory', `The device ran out of memory. ${advice}`, {
-      cause: error,
-    })
+    throw isOutOfMemory(error) ? outOfMemory(error) : error
   }
 }
