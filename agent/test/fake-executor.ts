@@ -1,18 +1,31 @@
 /**
  * An executor of plain test nodes, in this process: whole numbers, steps, failures,
- * pictures. The nodes TN_* are those of ComfyUI's transcripts.
+ * pictures, and values that travel as the native executor's do. The nodes TN_* are those of
+ * ComfyUI's transcripts.
  */
+import { mkdtempSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { crc32, deflateSync } from 'node:zlib'
 import { MeshError } from '@comfymesh/protocol/errors'
 import type { JsonObject, JsonValue } from '@comfymesh/protocol/json'
-import { isLink, type NodeDefinition, type NodeDefinitions } from '@comfymesh/protocol/workflow'
+import {
+  isLink,
+  type NodeDefinition,
+  type NodeDefinitions,
+  type NodeLink,
+} from '@comfymesh/protocol/workflow'
 import type {
   Executor,
+  MadeValue,
   RunOptions,
   Stage,
   StageEvent,
   StageNode,
 } from '../src/executors/executor.ts'
+import { normalNoise } from '../src/executors/native/sampling/noise.ts'
+import { handOut, readOutput } from '../src/executors/native/travel/stage-values.ts'
+import type { Image } from '../src/executors/native/values.ts'
 
 function define(
   name: string,
@@ -68,6 +81,13 @@ export const testDefinitions: NodeDefinitions = Object.fromEntries(
     define('TN_Model', { model: ['MODEL', {}] }, [], { outputNode: true }),
     define('TN_Validated', { x: ['INT', { default: 1, min: 0, max: 10 }] }, ['INT']),
     define('TN_Id', {}, ['STRING'], { hidden: { id: 'UNIQUE_ID' } }),
+    define(
+      'TN_Pixels',
+      { seed: ['INT', {}], batch: ['INT', { default: 1 }], side: ['INT', { default: 8 }] },
+      ['IMAGE'],
+    ),
+    define('TN_Brighten', { images: ['IMAGE', {}], by: ['FLOAT', { default: 0.5 }] }, ['IMAGE']),
+    define('TN_Show', { images: ['IMAGE', {}] }, [], { outputNode: true }),
     define('TN_File', { name: ['STRING', {}] }, ['INT']),
     define(
       'TN_Save',
@@ -124,9 +144,16 @@ export interface FakeExecutor extends Executor {
   gate: Promise<void> | undefined
 }
 
-/** @param options.cache whether outputs are remembered by signature, as the native executor does. */
-export function createFakeExecutor(options: { cache?: boolean } = {}): FakeExecutor {
-  const known = new Map<string, { readonly value: JsonValue; readonly shown: object }>()
+export interface FakeExecutorOptions {
+  /** Whether outputs are remembered by signature, as the native executor does. */
+  readonly cache?: boolean
+  /** Where values are written: the staging folder of a blob store; a new folder by default. */
+  readonly valuesFolder?: string
+}
+
+export function createFakeExecutor(options: FakeExecutorOptions = {}): FakeExecutor {
+  const known = new Map<string, { readonly value: unknown; readonly shown: object }>()
+  const valuesFolder = () => options.valuesFolder ?? mkdtempSync(join(tmpdir(), 'fake-values-'))
   const deaths = new Map<string, number>()
   const fake: FakeExecutor = {
     name: 'fake',
@@ -151,7 +178,7 @@ export function createFakeExecutor(options: { cache?: boolean } = {}): FakeExecu
       fake.stages.push(stage.id)
       const cancelled = aborted(runOptions.signal)
       await Promise.race([fake.gate, cancelled])
-      const values = new Map<string, JsonValue>()
+      const values = new Map<string, unknown>()
       for (const node of stage.nodes) {
         await new Promise((resolve) => setImmediate(resolve))
         if (runOptions.signal.aborted) throw new MeshError('interrupted', 'cancelled')
@@ -172,30 +199,52 @@ export function createFakeExecutor(options: { cache?: boolean } = {}): FakeExecu
           }
           runOptions.report(event)
         }
-        const value = await runNode(node, stage, values, { report, cancelled }, deaths)
+        const inputs = await resolveInputs(node, stage, values)
+        const value = await runNode(node, stage, inputs, { report, cancelled }, deaths)
         values.set(nodeId, value)
         known.set(node.signature, { value, shown })
       }
-      return { provider: 'cpu', sessionMs: 1, values: [] }
+      const made: MadeValue[] = []
+      for (const output of stage.outputs) {
+        const value = output.slot === 0 ? values.get(output.nodeId) : undefined
+        made.push(await handOut(output, value, valuesFolder()))
+      }
+      return { provider: 'cpu', sessionMs: 1, values: made }
     },
   }
   return fake
 }
 
+/** Every node has one output: its links name slot 0. */
+async function resolveInputs(
+  node: StageNode,
+  stage: Stage,
+  values: ReadonlyMap<string, unknown>,
+): Promise<Map<string, unknown>> {
+  const resolve = async ([nodeId, slot]: NodeLink): Promise<unknown> => {
+    if (values.has(nodeId)) return values.get(nodeId)
+    const parts = stage.inputs.filter((input) => input.nodeId === nodeId && input.slot === slot)
+    if (parts.length > 0) return readOutput(parts)
+    const details = { nodeId: node.id, classType: node.classType }
+    throw new MeshError('node_failed', `nothing gives the output of node ${nodeId}`, { details })
+  }
+  const resolved = new Map<string, unknown>()
+  for (const [name, value] of Object.entries(node.inputs))
+    resolved.set(name, isLink(value) ? await resolve(value) : value)
+  return resolved
+}
+
 async function runNode(
   node: StageNode,
   stage: Stage,
-  values: ReadonlyMap<string, JsonValue>,
+  inputs: ReadonlyMap<string, unknown>,
   { report, cancelled }: Pick<RunOptions, 'report'> & { readonly cancelled: Promise<never> },
   deaths: Map<string, number>,
-): Promise<JsonValue> {
-  const input = (name: string): JsonValue => {
-    const value = node.inputs[name]
-    return isLink(value) ? values.get(value[0])! : (value ?? null)
-  }
+): Promise<unknown> {
+  const input = (name: string): unknown => inputs.get(name) ?? null
   const nodeId = node.id
   report({ type: 'node-started', nodeId })
-  const finish = (value: JsonValue, more: { ui?: JsonObject } = {}) => {
+  const finish = (value: unknown, more: { ui?: JsonObject } = {}) => {
     report({ type: 'node-finished', nodeId, cached: false, elapsedMs: 1, ...more })
     return value
   }
@@ -232,6 +281,29 @@ async function runNode(
     }
     case 'TN_Out':
       return finish(null, { ui: { text: [String(input('x'))] } })
+    case 'TN_Pixels': {
+      const [batch, side] = [Number(input('batch')), Number(input('side'))]
+      return finish(normalNoise([batch, side, side, 3], Number(input('seed'))))
+    }
+    case 'TN_Brighten': {
+      const { data, shape } = input('images') as Image
+      return finish({ data: data.map((value) => value + Number(input('by'))), shape })
+    }
+    case 'TN_Show': {
+      const { data, shape } = input('images') as Image
+      const entry = data.length / shape[0]!
+      const pictures = Array.from({ length: shape[0]! }, (_, batchIndex) => ({
+        bytes: tinyPng(data.subarray(batchIndex * entry, (batchIndex + 1) * entry)),
+        mediaType: 'image/png' as const,
+        width: 1,
+        height: 1,
+        folder: 'output' as const,
+        filenamePrefix: 'shown',
+        batchIndex,
+      }))
+      report({ type: 'node-finished', nodeId, cached: false, elapsedMs: 1, pictures })
+      return null
+    }
     case 'TN_Save': {
       const count = Number(input('count'))
       const pictures = Array.from({ length: count }, (_, batchIndex) => ({
@@ -261,19 +333,31 @@ function aborted(signal: AbortSignal): Promise<never> {
   return promise
 }
 
-/** A grey picture of one pixel. */
-export function tinyPng(): Uint8Array {
+/** A picture of one pixel: grey, or in a colour that other values would hardly give. */
+export function tinyPng(values?: Float32Array): Uint8Array {
   const chunk = (type: string, data: Uint8Array) => {
     const bytes = Buffer.concat([Buffer.alloc(4), Buffer.from(type), data, Buffer.alloc(4)])
     bytes.writeUInt32BE(data.length, 0)
     bytes.writeUInt32BE(crc32(bytes.subarray(4, bytes.length - 4)), bytes.length - 4)
     return bytes
   }
-  const header = Buffer.from([0, 0, 0, 1, 0, 0, 0, 1, 8, 0, 0, 0, 0])
+  const [colourType, pixel] =
+    values === undefined ? [GREY, Buffer.from([128])] : [RGBA, colourOf(values)]
+  const header = Buffer.from([0, 0, 0, 1, 0, 0, 0, 1, 8, colourType, 0, 0, 0])
   return Buffer.concat([
     Buffer.from([137, 80, 78, 71, 13, 10, 26, 10]),
     chunk('IHDR', header),
-    chunk('IDAT', deflateSync(Buffer.from([0, 128]))),
+    chunk('IDAT', deflateSync(Buffer.concat([Buffer.of(0), pixel]))),
     chunk('IEND', Buffer.alloc(0)),
   ])
+}
+
+/** PNG's colour types. */
+const GREY = 0
+const RGBA = 6
+
+function colourOf({ buffer, byteOffset, byteLength }: Float32Array): Buffer {
+  const colour = Buffer.alloc(4)
+  colour.writeUInt32BE(crc32(Buffer.from(buffer, byteOffset, byteLength)))
+  return colour
 }

@@ -2,11 +2,23 @@
  * What every executor must do, whatever computes its nodes. A fixture names the classes
  * that stand for the few kinds of node that the suite needs.
  */
+import { readFileSync, truncateSync, writeFileSync } from 'node:fs'
 import { MeshError } from '@comfymesh/protocol/errors'
 import type { JsonObject } from '@comfymesh/protocol/json'
+import type { Output } from '@comfymesh/protocol/value'
 import type { NodeDefinition } from '@comfymesh/protocol/workflow'
 import type { Test } from 'tap'
-import type { Executor, Stage, StageEvent, StageNode } from '../../src/executors/executor.ts'
+import { createBlobHasher } from '../../src/base/blob-hash.ts'
+import type {
+  Executor,
+  MadeValue,
+  Stage,
+  StageEvent,
+  StageInput,
+  StageNode,
+  StageResult,
+} from '../../src/executors/executor.ts'
+import { writeSafetensors } from '../models/model-files.ts'
 
 /** A node by its class and inputs; ids and signatures are made up by `stageOf`. */
 export interface SuiteNode {
@@ -25,6 +37,17 @@ export interface ExecutorFixture {
   readonly slow: SuiteNode
   /** Fails. */
   readonly failing: SuiteNode
+  readonly values: ValueFixture
+}
+
+/** Nodes whose values are handed from stage to stage. */
+export interface ValueFixture {
+  /** The last of them makes a batch of pictures that all differ. */
+  readonly makers: readonly SuiteNode[]
+  readonly output: Output
+  readonly entries: number
+  /** Hands out a picture for each entry of the batch that it is linked to. */
+  shower(link: [nodeId: string, slot: number]): SuiteNode
 }
 
 let serial = 0
@@ -193,6 +216,8 @@ export async function testExecutor(t: Test, fixture: ExecutorFixture): Promise<v
     t.equal(steps.at(-1)?.value, steps.at(-1)?.max)
   })
 
+  await testValues(t, executor, fixture.values)
+
   t.test('stopping ends what runs and what waits', async (t) => {
     let stopped: Promise<void> | undefined
     const running = runAndRecord(executor, stageOf([fixture.slow]), undefined, () => {
@@ -203,4 +228,110 @@ export async function testExecutor(t: Test, fixture: ExecutorFixture): Promise<v
     t.equal((await waiting).error?.code, 'interrupted')
     await stopped
   })
+}
+
+/** The bytes of all pictures of a run, in their order. */
+export function picturesOf(events: readonly StageEvent[]): Uint8Array[] {
+  return events
+    .flatMap((event) => (event.type === 'node-finished' ? (event.pictures ?? []) : []))
+    .map(({ bytes }) => bytes)
+}
+
+/** What every executor does with the values of other stages. It has been started. */
+export async function testValues(
+  t: Test,
+  executor: Executor,
+  { makers, output, entries, shower }: ValueFixture,
+): Promise<void> {
+  const link: [string, number] = [output.nodeId, output.slot]
+  const make = async (outputs: readonly Output[], signature?: (index: number) => string) => {
+    const { result } = await runAndRecord(executor, { ...stageOf(makers, signature), outputs })
+    if (result instanceof Error) throw result
+    return (result as StageResult).values
+  }
+  const show = (inputs: readonly StageInput[]) =>
+    runAndRecord(executor, { ...stageOf([shower(link)]), inputs })
+  const parts = (...bounds: number[]): Output[] =>
+    bounds.slice(1).map((end, i) => ({ ...output, slice: { start: bounds[i]!, end } }))
+
+  t.test('a stage split in two gives the same pictures as one', async (t) => {
+    const whole = picturesOf(
+      (await runAndRecord(executor, stageOf([...makers, shower(link)]))).events,
+    )
+    t.equal(new Set(whole.map(String)).size, entries, 'all differ')
+    const made = await make([output])
+    t.match(made, [{ ...output, path: String, blob: { hash: /^[0-9a-f]{64}$/ } }])
+    t.same(made[0]!.blob, blobOf(made[0]!), 'the hash is that of the file')
+    t.ok(made[0]!.tensors.every(({ shape }) => shape.every((extent) => extent > 0)))
+    t.same(picturesOf((await show(made)).events), whole)
+    const split = await make(parts(0, 1, entries))
+    t.same(picturesOf((await show(split.toReversed())).events), whole, 'in parts')
+    t.same(picturesOf((await show([split[1]!])).events), whole.slice(1), 'a part alone')
+  })
+
+  t.test('equal signatures hand out equal values', async (t) => {
+    const signature = (index: number) => `handed out ${serial} ${index}`
+    const fixed = [0, 1, 2].map(signature)
+    const [first, second] = [
+      await make([output], (i) => fixed[i] ?? ''),
+      await make([output, output], (i) => fixed[i] ?? ''),
+    ]
+    t.same(first[0]!.blob, second[0]!.blob)
+    t.not(second[0]!.path, second[1]!.path, 'each in a file of its own')
+    t.same(blobOf(second[1]!), first[0]!.blob)
+  })
+
+  t.test('a stage that does not fit what it is asked for fails', async (t) => {
+    const failed = async (outputs: readonly Output[]) =>
+      (await runAndRecord(executor, { ...stageOf(makers), outputs })).error?.code
+    t.equal(await failed([output, { ...output, nodeId: 'no such node' }]), 'node_failed')
+    t.equal(await failed([{ ...output, slot: 7 }]), 'node_failed')
+    t.equal(await failed(parts(0, entries + 1)), 'node_failed')
+    t.equal((await show([])).error?.code, 'node_failed', 'nor does one without its input')
+  })
+
+  t.test(
+    'an input that is not what it should be fails with the output it stands for',
+    async (t) => {
+      const damage: [what: string, damage: (path: string, sizeBytes: number) => void][] = [
+        ['truncated', (path, sizeBytes) => truncateSync(path, sizeBytes - 1)],
+        ['empty', (path) => truncateSync(path, 0)],
+        ['garbage', (path, sizeBytes) => writeFileSync(path, Buffer.alloc(sizeBytes, 0xa5))],
+        ['too long', (path) => writeFileSync(path, 'more', { flag: 'a' })],
+        ['another file', (path) => writeSafetensors(path, { image: { shape: [1], values: [1] } })],
+        ['another shape', (path) => writeImage(path, [3, 1, 2])],
+        ['an empty batch', (path) => writeImage(path, [0, 1, 2, 3])],
+      ]
+      const { nodeId, slot } = output
+      const corrupt = { code: 'corrupt_value', retryable: true, details: { nodeId, slot } }
+      for (const [what, spoil] of damage) {
+        const [made] = await make([output])
+        spoil(made!.path, made!.blob.sizeBytes)
+        t.match((await show([made!])).error, corrupt, what)
+      }
+      const [first, second] = await make(parts(0, 1, entries))
+      t.match((await show([first!, first!])).error, corrupt, 'the same part twice')
+      t.match(
+        (await show([{ ...second!, slice: { start: 0, end: 1 } }])).error,
+        corrupt,
+        'other entries',
+      )
+      const [whole] = await make([output])
+      t.match((await show([{ ...whole!, type: 'MASK' }])).error, corrupt, 'another type')
+      t.equal(picturesOf((await show([whole!])).events).length, entries, 'the next stage runs')
+    },
+  )
+}
+
+function blobOf({ path }: MadeValue) {
+  const hasher = createBlobHasher()
+  hasher.update(readFileSync(path))
+  return hasher.finish().blob
+}
+
+function writeImage(path: string, shape: number[]): void {
+  const values = new Array(shape.reduce((product, extent) => product * extent, 1)).fill(0)
+  const structure = JSON.stringify({ image: { tensor: 'image' } })
+  const metadata = { 'comfymesh.type': 'IMAGE', 'comfymesh.value': structure }
+  writeSafetensors(path, { image: { shape, values } }, metadata)
 }

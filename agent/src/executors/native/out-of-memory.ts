@@ -6,7 +6,7 @@ import { MeshError } from '@comfymesh/protocol/errors'
  * runtime and its libraries, DirectML's HRESULTs, WebGPU's device.
  */
 const messages =
-  /bad[_ ]alloc|failed to allocate|out of memory|out_of_memory|alloc_failed|allocation failed|Available memory of \d+ is smaller than requested|8007000E|887A0005|Invalid typed array length: \d/i
+  /bad_alloc|failed to allocate|out of memory|out_of_memory|alloc_failed|allocation[ _]failed|bad allocation|Available memory of \d+ is smaller than requested|8007000E|887A0005|Invalid typed array length: \d/i
 
 export function isOutOfMemory(thrown: unknown): boolean {
   if (thrown instanceof MeshError) return thrown.code === 'out_of_memory'

@@ -20,6 +20,22 @@ t.test('as every executor', (t) =>
     follower: { classType: 'PrimitiveInt', inputs: { value: ['1', 0] } },
     slow: slow(8, 120),
     failing: { classType: 'TestFail', inputs: {} },
+    values: {
+      makers: [
+        {
+          classType: 'EmptyImage',
+          inputs: { width: 8, height: 8, batch_size: 1, color: 0xff0000 },
+        },
+        {
+          classType: 'EmptyImage',
+          inputs: { width: 8, height: 8, batch_size: 1, color: 0x0000ff },
+        },
+        { classType: 'ImageBatch', inputs: { image1: ['1', 0], image2: ['2', 0] } },
+      ],
+      output: { nodeId: '3', slot: 0, type: 'IMAGE' },
+      entries: 2,
+      shower: (link) => ({ classType: 'PreviewImage', inputs: { images: link } }),
+    },
   }),
 )
 

@@ -1,6 +1,8 @@
+import { readdirSync } from 'node:fs'
 import { MeshError } from '@comfymesh/protocol/errors'
 import t from 'tap'
-import type { StageEvent } from '../../../src/executors/executor.ts'
+import type { Stage, StageEvent } from '../../../src/executors/executor.ts'
+import { zeros } from '../../../src/executors/native/array/tensor.ts'
 import type { ModelSessions } from '../../../src/executors/native/models.ts'
 import { defineNode, type NodeRow } from '../../../src/executors/native/node.ts'
 import { createOutputCache } from '../../../src/executors/native/output-cache.ts'
@@ -41,6 +43,14 @@ function fixture(t: Parameters<typeof testFolders>[0]) {
       },
     }),
     defineNode({
+      name: 'EmptyThing',
+      displayName: '',
+      category: '',
+      inputs: () => ({}),
+      outputs: ['LATENT'],
+      run: () => [{ samples: zeros([1, 4, 2, 2]) }],
+    }),
+    defineNode({
       name: 'Compute',
       displayName: '',
       category: '',
@@ -62,19 +72,23 @@ function fixture(t: Parameters<typeof testFolders>[0]) {
       },
     }),
   ]
+  const folders = testFolders(t)
+  const valuesFolder = folders.temp
   const run = createStageRunner({
     rows: new Map(rows.map((row): [string, NodeRow] => [row.name, row])),
-    folders: new ModelFolders(testFolders(t)),
+    folders: new ModelFolders(folders),
     models: models satisfies ModelSessions,
     outputs: createOutputCache(1_000_000),
-    valuesFolder: t.testdir(),
+    valuesFolder,
     now: () => performance.now(),
   })
   const events: StageEvent[] = []
   const signal = new AbortController().signal
+  const runStage = (stage: Stage) =>
+    run(stage, { signal, previews: false, report: (e) => events.push(e) })
   const runNodes = (nodes: readonly SuiteNode[], signature?: (index: number) => string) =>
-    run(stageOf(nodes, signature), { signal, previews: false, report: (e) => events.push(e) })
-  return { runNodes, events, received }
+    runStage(stageOf(nodes, signature))
+  return { runNodes, runStage, events, received, valuesFolder }
 }
 
 const pair = { classType: 'Pair', inputs: {} }
@@ -97,6 +111,50 @@ t.test('a link to what is not there fails the node that has it', async (t) => {
     const run = runNodes([pair, { classType: 'Receive', inputs: { value: [...value] } }])
     await t.rejects(run, { code: 'node_failed', details: { nodeId: '2' }, message: /input value/ })
   }
+})
+
+const text = { nodeId: '1', slot: 1, type: 'STRING' }
+const receive = { classType: 'Receive', inputs: { value: ['1', 1] } }
+
+t.test('a link to another stage is read from its file, once', async (t) => {
+  const { runStage, received } = fixture(t)
+  const conditioning = { nodeId: '7', slot: 0, type: 'CONDITIONING' }
+  const { values } = await runStage({ ...stageOf([pair]), outputs: [text] })
+  const listed = [{ ...values[0]!, ...conditioning, slot: 3 }, values[0]!]
+  await runStage({ ...stageOf([receive, receive]), inputs: listed })
+  t.same(received, [{ value: 'seven' }, { value: 'seven' }], 'what no link names is not read')
+})
+
+t.test('a value stays known for the stages that follow', async (t) => {
+  const { runStage, received } = fixture(t)
+  const nodes = [{ classType: 'EmptyThing', inputs: {} }]
+  const output = { nodeId: '1', slot: 0, type: 'LATENT' }
+  const { values } = await runStage({ ...stageOf(nodes), outputs: [output] })
+  const take = { classType: 'Receive', inputs: { value: ['1', 0] } }
+  for (let times = 0; times < 2; times++) {
+    await runStage({ ...stageOf([{ ...take, inputs: { ...take.inputs, times } }]), inputs: values })
+  }
+  const [first, second] = received as { value: object }[]
+  t.equal(first!.value, second!.value, 'the very same arrays')
+})
+
+t.test('what a recalled node returned is handed out too', async (t) => {
+  const { runStage, events } = fixture(t)
+  const stage = { ...stageOf([pair], () => 'same'), outputs: [text] }
+  const first = await runStage(stage)
+  const second = await runStage(stage)
+  t.match(events.at(-1), { type: 'node-finished', cached: true })
+  t.same(second.values[0]!.blob, first.values[0]!.blob)
+})
+
+t.test('a stage that cannot hand out everything leaves nothing', async (t) => {
+  const { runStage, valuesFolder } = fixture(t)
+  const outputs = [text, { nodeId: '1', slot: 0, type: 'LATENT' }]
+  await t.rejects(runStage({ ...stageOf([pair]), outputs }), {
+    code: 'node_failed',
+    details: { nodeId: '1', slot: 0 },
+  })
+  t.same(readdirSync(valuesFolder), [])
 })
 
 t.test('equal signatures run once, also within a stage', async (t) => {

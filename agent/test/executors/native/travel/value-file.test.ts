@@ -104,10 +104,12 @@ for (const [index, [type, value]] of values.entries()) {
 t.test(
   'equal values make equal files; a mask that two entries share is written once',
   async (t) => {
-    const folder = t.testdir()
     const other = { ...entry, tokens: awkward(1, 77, 16), mask }
-    const write = (name: string) => writeValue(join(folder, name), 'CONDITIONING', [entry, other])
-    const [first, second] = [await write('a'), await write('b')]
+    const paths = [newPath(), newPath()] as const
+    const [first, second] = [
+      await writeValue(paths[0], 'CONDITIONING', [entry, other]),
+      await writeValue(paths[1], 'CONDITIONING', [entry, other]),
+    ]
     t.same(first, second)
     t.same(
       first.tensors.map(({ name }) => name),
