@@ -312,7 +312,7 @@ export async function testValues(
       const [first, second] = await make(parts(0, 1, entries))
       t.match((await show([first!, first!])).error, corrupt, 'the same part twice')
       t.match(
-        (await show([{ ...second!, slice: { start: 0, end: 1 } }])).error,
+        (await show([{ ...second!, slice: { start: 0, end: entries } }])).error,
         corrupt,
         'other entries',
       )
