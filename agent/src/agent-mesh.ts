@@ -6,6 +6,7 @@ import { type Advertiser, createAdvertiser } from './execution/advertiser.ts'
 import type { JobRunner } from './execution/job-runner.ts'
 import { createLocalPeer, type LocalPeer } from './execution/local-peer.ts'
 import { createPeerOffers, type PeerOffers } from './execution/peer-offers.ts'
+import type { StageWorker } from './execution/stage-worker.ts'
 import { createSurveyor, type Surveyor } from './execution/survey.ts'
 import type { Executor } from './executors/executor.ts'
 import { loadIdentity } from './mesh/identity.ts'
@@ -63,10 +64,11 @@ export function prepareOffers(
     readonly mesh: Mesh | undefined
     readonly database: Database
     readonly executor: Executor
+    readonly busyMs: () => number
     readonly log: Log
   },
 ): AgentOffers {
-  const { mesh, database, executor, log } = modules
+  const { mesh, database, executor, busyMs, log } = modules
   const { warn } = log
   const catalog = createModelCatalog({
     folders: new ModelFolders(folders),
@@ -80,7 +82,7 @@ export function prepareOffers(
       version,
       ...(vramBytes !== undefined && { memoryBudgetBytes: vramBytes }),
     },
-    { executor, surveyor, catalog },
+    { executor, surveyor, catalog, busyMs },
   )
   const peerOffers = createPeerOffers({
     localPeer,
@@ -100,11 +102,12 @@ export function startMesh(
   modules: {
     readonly mesh: Mesh
     readonly jobs: JobRunner
+    readonly stages: StageWorker
     readonly times: LearnedTimesStore
     readonly log: Log
   },
 ): () => Promise<void> {
-  const { mesh, jobs, times, log } = modules
+  const { mesh, jobs, stages, times, log } = modules
   let advertiser: Advertiser | undefined
   let isStopped = false
 
@@ -117,7 +120,9 @@ export function startMesh(
       localPeer,
       surveyor,
       jobs,
+      stages,
       times,
+      now: () => performance.now(),
       offer,
       keepOffered,
       advertise,

@@ -160,7 +160,13 @@ async function startParts(
   onStop(() => executor.stop())
 
   const mesh = await prepareMesh(settings, database, log)
-  const offers = prepareOffers(settings, { mesh, database, executor, log })
+  const offers = prepareOffers(settings, {
+    mesh,
+    database,
+    executor,
+    busyMs: () => worker.busyMs(),
+    log,
+  })
   const { peerId } = offers.localPeer
   const worker = createStageWorker(
     { peerId },
@@ -234,7 +240,7 @@ async function startParts(
   })
   if (mesh !== undefined) {
     // Nobody waits for it: the agent serves before others are found.
-    onStop(startMesh(offers, { mesh, jobs, times, log }))
+    onStop(startMesh(offers, { mesh, jobs, stages: worker, times, log }))
   }
   return { url, jobs, ...(token !== undefined && { token: token() }) }
 }

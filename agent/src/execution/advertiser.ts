@@ -9,18 +9,21 @@ import { advertisedTimes } from '../planning/advertised-times.ts'
 import type { LearnedTimesStore } from '../store/learned-times.ts'
 import type { JobRunner } from './job-runner.ts'
 import type { LocalPeer } from './local-peer.ts'
+import type { StageWorker } from './stage-worker.ts'
 import type { Surveyor } from './survey.ts'
 
 export interface AdvertiserModules {
   readonly localPeer: Pick<LocalPeer, 'peerId' | 'advertisement'>
   readonly surveyor: Pick<Surveyor, 'current' | 'onChange' | 'stir'>
   readonly jobs: Pick<JobRunner, 'running' | 'pending' | 'subscribe'>
+  readonly stages: Pick<StageWorker, 'busyMs' | 'onChange'>
   readonly times: Pick<LearnedTimesStore, 'current'>
   /** Offers a document. @returns its digest. */
   readonly offer: (document: JsonValue) => string
   /** Withdraws all documents but these. */
   readonly keepOffered: (digests: readonly string[]) => void
   readonly advertise: (advertisement: Advertisement) => void
+  readonly now: () => number
 }
 
 export interface Advertiser {
@@ -31,25 +34,44 @@ export interface Advertiser {
 
 /** Jobs begin and end in bursts. */
 const GATHER_MS = 250
+/** Whoever heard how long this machine is busy counts down by itself; less than this is no news. */
+const NOTICEABLE_BUSY_MS = 1000
 
 export function createAdvertiser(modules: AdvertiserModules): Advertiser {
-  const { localPeer, surveyor, jobs, times } = modules
+  const { localPeer, surveyor, jobs, stages, times, now } = modules
   /** Documents of this survey and of the one before, which a peer may be fetching. */
   let digests: readonly string[] = []
   let said: Advertisement | undefined
+  let saidAtMs = 0
   let gathering: NodeJS.Timeout | undefined
   const ends: (() => void)[] = []
+
+  /** What was said of the queue passes by itself for whoever heard it. */
+  function isNews(next: Advertisement): boolean {
+    if (said === undefined) return true
+    const { busyMs: saidMs = 0 } = said.queue
+    const { busyMs: nextMs = 0 } = next.queue
+    const passedMs = Math.max(0, saidMs - (now() - saidAtMs))
+    if (Math.abs(nextMs - passedMs) >= NOTICEABLE_BUSY_MS) return true
+    const queue = { ...next.queue, busyMs: saidMs }
+    return !isDeepStrictEqual(said, { ...next, queue })
+  }
 
   function say(): void {
     const { peerId } = localPeer
     const { catalog = [] } = surveyor.current().models ?? {}
     const advertisement: Advertisement = {
       ...localPeer.advertisement(),
-      queue: { running: jobs.running().length, waiting: jobs.pending().length },
+      queue: {
+        running: jobs.running().length,
+        waiting: jobs.pending().length,
+        busyMs: Math.round(stages.busyMs()),
+      },
       times: advertisedTimes(times.current(), peerId, catalog),
     }
-    if (isDeepStrictEqual(said, advertisement)) return
+    if (!isNews(advertisement)) return
     said = advertisement
+    saidAtMs = now()
     modules.advertise(advertisement)
   }
 
@@ -77,7 +99,7 @@ export function createAdvertiser(modules: AdvertiserModules): Advertiser {
         surveyor.stir()
         saySoon()
       })
-      ends.push(unsubscribe, surveyor.onChange(offerDocuments))
+      ends.push(unsubscribe, surveyor.onChange(offerDocuments), stages.onChange(saySoon))
       offerDocuments()
     },
     stop() {

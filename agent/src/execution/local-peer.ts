@@ -26,10 +26,12 @@ export interface LocalPeerModules {
   /** Absent where the agent is alone: then nothing is compared with anything. */
   readonly surveyor?: Pick<Surveyor, 'current'>
   readonly catalog?: Pick<ModelCatalog, 'identityOf'>
+  /** How long the stages take that run and wait here already. */
+  readonly busyMs: () => number
 }
 
 export function createLocalPeer(options: LocalPeerOptions, modules: LocalPeerModules): LocalPeer {
-  const { executor, surveyor, catalog } = modules
+  const { executor, surveyor, catalog, busyMs } = modules
 
   function residentModels(): string[] {
     const open = executor.openModelFiles?.() ?? []
@@ -60,8 +62,8 @@ export function createLocalPeer(options: LocalPeerOptions, modules: LocalPeerMod
         definitions: await executor.definitions(),
         judgedInputs: (classType) => executor.validation(classType)?.inputs ?? [],
         ...(models !== undefined && { catalog: models.catalog }),
-        // A job that is planned waits for none of those behind it.
-        waitMs: 0,
+        // A job that is planned waits for the stages of others, and for no job behind it.
+        waitMs: busyMs(),
       }
     },
   }

@@ -38,6 +38,8 @@ export interface StageWorker extends StageRuns {
   cancel(attempt: StageAttempt): void
   /** How long what runs and waits here will take, as its plans estimate it. */
   busyMs(): number
+  /** Tells when a stage was admitted or has ended. @returns ends it. */
+  onChange(listener: () => void): () => void
   /** Cancels everything and keeps nothing. */
   stop(): void
 }
@@ -66,6 +68,10 @@ export function createStageWorker(
   const current = new Map<string, StageWork>()
   const kept = createKeptStages({ keepMs }, modules)
   const cancels = new Set<string>()
+  const listeners = new Set<() => void>()
+  const tellChange = () => {
+    for (const listener of listeners) listener()
+  }
 
   function refuseWhenFull(): void {
     if (unfinished.size < queueLimit) return
@@ -82,6 +88,7 @@ export function createStageWorker(
       performStage(peerId, request, runOptions, { ...modules, device })
     const onEnd = () => {
       unfinished.delete(work)
+      tellChange()
       // One that was given up may have been admitted anew meanwhile.
       if (current.get(stage.id) !== work) return
       current.delete(stage.id)
@@ -90,6 +97,7 @@ export function createStageWorker(
     const work = createStageWork({ expectedMs, abandonedAfterMs }, { perform, onEnd, now })
     unfinished.add(work)
     current.set(stage.id, work)
+    tellChange()
     return work
   }
 
@@ -130,6 +138,10 @@ export function createStageWorker(
     },
     follow: (request, runOptions) => follow(request, runOptions, true),
     cancel,
+    onChange(listener) {
+      listeners.add(listener)
+      return () => listeners.delete(listener)
+    },
     busyMs: () => [...unfinished].reduce((sum, work) => sum + work.remainingMs(), 0),
     stop() {
       for (const work of unfinished) work.cancelAll()

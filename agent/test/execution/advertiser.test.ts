@@ -20,6 +20,9 @@ function startAdvertiser(t: Test) {
     resolve: (one: Advertisement) => void
   }[] = []
   let pending = 0
+  let busyMs = 0
+  let nowMs = 0
+  let tellStages = () => {}
   let tell: (update: JobUpdate) => void = () => {}
   const executor: Executor = {
     ...createFakeExecutor(),
@@ -39,7 +42,7 @@ function startAdvertiser(t: Test) {
   })
   const localPeer = createLocalPeer(
     { peerId: 'me', name: 'desk', version: '1.0.0', memoryBudgetBytes: 8e9 },
-    { executor, surveyor, catalog },
+    { executor, surveyor, catalog, busyMs: () => 0 },
   )
   const kind = { peerId: 'me', classType: 'KSampler', model: 'm.safetensors' }
   const times = new Map([
@@ -57,7 +60,15 @@ function startAdvertiser(t: Test) {
         return () => {}
       },
     },
+    stages: {
+      busyMs: () => busyMs,
+      onChange: (listener) => {
+        tellStages = listener
+        return () => {}
+      },
+    },
     times: { current: () => times },
+    now: () => nowMs,
     offer(document) {
       const digest = digestOf(document)
       documents.set(digest, document)
@@ -85,6 +96,12 @@ function startAdvertiser(t: Test) {
     hear: (update: Partial<JobUpdate>, waits: number) => {
       pending = waits
       tell(update as JobUpdate)
+    },
+    /** The stages have so much to do at this time. */
+    busy(ms: number, atMs: number) {
+      busyMs = ms
+      nowMs = atMs
+      tellStages()
     },
     until: (fits: (one: Advertisement) => boolean) => {
       const already = said.find(fits)
@@ -122,4 +139,20 @@ t.test('the queue is told when it changes, and a change that is none is not', as
   const told = await until(({ queue }) => queue.waiting > 0)
   t.equal(told.queue.waiting, 3, 'a burst is one message')
   t.equal(said.length, before + 1)
+})
+
+t.test('how long its stages take is told, and not again while that passes', async (t) => {
+  const { said, start, until, hear, busy } = startAdvertiser(t)
+  start()
+  await until(({ catalogDigest }) => catalogDigest !== undefined)
+  busy(60_000, 1000)
+  await until(({ queue }) => queue.busyMs === 60_000)
+  const before = said.length
+  busy(30_000, 31_000)
+  hear({ event: { type: 'accepted' } as never }, 1)
+  const told = await until(({ queue }) => queue.waiting === 1)
+  t.equal(said.length, before + 1, 'that half of it has passed is no news')
+  t.equal(told.queue.busyMs, 30_000, 'but true in whatever is said')
+  busy(90_000, 31_500)
+  await until(({ queue }) => queue.busyMs === 90_000)
 })
