@@ -1,9 +1,11 @@
 /** Agents on a network: joining by one line, finding each other again, noticing who is gone. */
-import { cpSync } from 'node:fs'
+import { cpSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Plan } from '@comfymesh/protocol/plan'
 import t from 'tap'
 import { runBuilt } from '../built-agent.ts'
 import { allSeeEachOther, createNetwork, lacking, makeMesh, until } from './namespaces.ts'
+import { shippedCheckpoint, textToImage } from './prompts.ts'
 
 t.setTimeout(300_000)
 const skip = lacking() ?? false
@@ -166,4 +168,36 @@ t.test('a copied data folder is noticed by the younger of the two', { skip }, as
   t.match(await twin.command('mesh', 'new-identity'), { code: 0 })
   const own = await c!.start('twin', { dataDir: copy })
   await allSeeEachOther(anna, bert, own)
+})
+
+t.test('the planner sees what all machines have', { skip }, async (t) => {
+  const folder = t.testdir({ models: { checkpoints: {} } })
+  const [a, b] = createNetwork(t, 2).machines
+  writeFileSync(join(folder, 'models', 'checkpoints', 'theirs.safetensors'), shippedCheckpoint())
+  const [anna, bert] = await Promise.all([
+    a!.start('anna'),
+    b!.start('bert', { argv: ['--models', join(folder, 'models')] }),
+  ])
+  await makeMesh(anna, bert)
+
+  const workflow = join(folder, 'theirs.json')
+  writeFileSync(workflow, JSON.stringify(textToImage({ checkpoint: 'theirs.safetensors' })))
+  const planOf = async () => {
+    const { code, stdout } = await anna.command('plan', workflow, '--json')
+    return code === 0 ? (JSON.parse(stdout) as { plan: Plan }).plan : undefined
+  }
+  await until("anna's planner knows bert's models", async () => (await planOf()) !== undefined)
+  const { placements } = (await planOf())!
+  t.match(placements, [
+    {
+      peerName: 'bert',
+      reason: 'the only peer that can',
+      rejected: [{ peerName: 'anna', reason: 'lacks model theirs.safetensors' }],
+    },
+  ])
+
+  await bert.stop()
+  await until('anna misses bert', async () => (await planOf()) === undefined)
+  const without = await anna.command('plan', workflow)
+  t.match(without.stderr, /theirs\.safetensors/, 'a choice that nobody offers any more')
 })
