@@ -2,6 +2,7 @@
 import { ANOTHER_PEER_MS, type Clustering } from './clusters.ts'
 import { loadMs, type ModelLoad, sumOf } from './cost.ts'
 import type { Unit, UnitInput } from './group.ts'
+import { memoized } from './memoized.ts'
 import type { Peer } from './peers.ts'
 import type { Problem } from './schedule.ts'
 
@@ -26,6 +27,9 @@ interface Cluster {
 export function assign(problem: Problem, clustering: Clustering): Int32Array {
   const clusters = clustersOf(problem, clustering)
   const peerOf = new Int32Array(problem.units.length).fill(-1)
+  const peersAmong = memoized((able: bigint) =>
+    problem.peers.list.filter(({ bit }) => (able & bit) !== 0n),
+  )
   const state: State = {
     readyMs: problem.peers.list.map(({ waitMs }) => waitMs),
     loaded: problem.peers.list.map(() => new Set()),
@@ -38,10 +42,15 @@ export function assign(problem: Problem, clustering: Clustering): Int32Array {
     let inputsMs = 0
     for (const source of cluster.before) inputsMs = Math.max(inputsMs, state.endMs.get(source)!)
     let best: { peer: Peer; endMs: number; judgedMs: number } | undefined
-    for (const peer of problem.peers.list) {
-      if ((cluster.able & peer.bit) === 0n) continue
-      const endMs = endOn(problem, cluster, inputsMs, peer, state)
-      const judgedMs = endMs + (state.used.has(peer) ? 0 : ANOTHER_PEER_MS)
+    const loads = [...cluster.loads.values()]
+    for (const peer of peersAmong(cluster.able)) {
+      const moreMs = state.used.has(peer) ? 0 : ANOTHER_PEER_MS
+      const startMs = Math.max(inputsMs, state.readyMs[peer.index]!)
+      // Most peers are too slow or too busy whatever they have to load and to fetch.
+      const leastMs = startMs + cluster.computeMs[peer.index]! + moreMs
+      if (best !== undefined && leastMs >= best.judgedMs) continue
+      const endMs = startMs + occupiedMs(problem, cluster, loads, peer, state)
+      const judgedMs = endMs + moreMs
       if (best === undefined || judgedMs < best.judgedMs) best = { peer, endMs, judgedMs }
     }
     const { peer, endMs } = best!
@@ -65,23 +74,22 @@ interface State {
   readonly peerOf: Int32Array
 }
 
-function endOn(
+/** How long a cluster would keep a peer: computing, loading, and bringing values there and back. */
+function occupiedMs(
   { peers, heldMs }: Problem,
   cluster: Cluster,
-  inputsMs: number,
+  loads: readonly ModelLoad[],
   peer: Peer,
   state: State,
 ): number {
-  const startMs = Math.max(inputsMs, state.readyMs[peer.index]!)
   let ms = cluster.computeMs[peer.index]!
-  for (const load of cluster.loads.values())
-    if (!state.loaded[peer.index]!.has(load.key)) ms += loadMs(peer, load)
+  for (const load of loads) if (!state.loaded[peer.index]!.has(load.key)) ms += loadMs(peer, load)
   for (const input of cluster.inputs) {
     if (input.from === undefined) ms += heldMs(input, peer)
     else ms += peers.transferMs(peers.list[state.peerOf[input.from]!]!, peer, input.bytes)
   }
   if (cluster.resultBytes > 0) ms += peers.transferMs(peer, peers.list[0]!, cluster.resultBytes)
-  return startMs + ms
+  return ms
 }
 
 function clustersOf(problem: Problem, clustering: Clustering): Map<number, Cluster> {

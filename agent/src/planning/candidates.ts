@@ -5,6 +5,7 @@ import type { Situation } from './basis.ts'
 import { alike, branches, type ClusterInput, cheapestCut, type Edge } from './clusters.ts'
 import { loadMs, type ModelLoad } from './cost.ts'
 import type { Unit, UnitInput, Units } from './group.ts'
+import { memoized } from './memoized.ts'
 import type { Peer } from './peers.ts'
 import { seconds } from './place.ts'
 import { type Problem, type Schedule, scheduleOf } from './schedule.ts'
@@ -110,10 +111,9 @@ function aloneMs({ peers, heldMs }: Problem, totals: Totals, peer: Peer): number
 }
 
 function meanTimes({ units, cost }: Problem): number[] {
-  return units.map((unit) => {
-    const { computeMs } = cost(unit)
-    return computeMs.reduce((sum, ms) => sum + ms, 0) / computeMs.length
-  })
+  // Units of equal work share their times.
+  const mean = memoized((all: readonly number[]) => all.reduce((a, b) => a + b, 0) / all.length)
+  return units.map((unit) => mean(cost(unit).computeMs))
 }
 
 /** What flows between units: one edge for each pair, its bytes summed. */

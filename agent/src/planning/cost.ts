@@ -6,6 +6,7 @@ import type { NodeId } from '@comfymesh/protocol/workflow'
 import type { Unit, Units } from './group.ts'
 import type { Guess } from './guess.ts'
 import { estimateNodeMs, type LearnedTimes } from './learned-times.ts'
+import { memoized } from './memoized.ts'
 import { distinct, type MeantModels, type ModelUse } from './model-use.ts'
 import type { NodeMeasure } from './node-work.ts'
 import type { Peer, Peers } from './peers.ts'
@@ -48,8 +49,11 @@ export interface CostInput {
 
 export function unitCosts(input: CostInput): (unit: Unit) => UnitCost {
   const nodeCost = nodeCosts(input)
+  const withLoaders = memoized((times: readonly number[]) =>
+    memoized((count: number) => sumOf([times], count * LOADER_MS)),
+  )
   const costs = input.units.list.map(({ nodes, loaders }): UnitCost => {
-    const computeMs = sumOf(nodes.map(nodeCost), loaders.length * LOADER_MS)
+    const computeMs = withLoaders(sumOf(nodes.map(nodeCost)))(loaders.length)
     const uses = distinct(nodes.flatMap((id) => input.uses.get(id)!))
     const loads = uses.map((use) => loadOf(use, input.models))
     return { computeMs, loads, resultBytes: resultBytes(nodes, input.units) }

@@ -1,7 +1,7 @@
 /** How large the pictures of each node are, read from the prompt: nothing has run yet. */
 import type { JsonValue } from '@comfymesh/protocol/json'
 import { isLink, type NodeId, type NodeLink } from '@comfymesh/protocol/workflow'
-import { type Graph, usedInputs } from './graph.ts'
+import { type Graph, linksOf, usedInputs } from './graph.ts'
 import { memoized } from './memoized.ts'
 
 /** What a node's outputs measure. */
@@ -50,7 +50,7 @@ function extentOf(
   { isWide, isBatch, usualScale }: ReturnType<typeof familyOf>,
 ): Extent {
   const inputs = usedInputs(graph, id)
-  const sources = inputs.flatMap(([, value]) => (isLink(value) ? [value] : []))
+  const sources = linksOf(graph, id)
   const isOf =
     (...types: readonly string[]) =>
     ([source, slot]: NodeLink) =>

@@ -6,6 +6,7 @@ import {
   type NodeDefinition,
   type NodeDefinitions,
   type NodeId,
+  type NodeLink,
   type Prompt,
 } from '@comfymesh/protocol/workflow'
 
@@ -29,17 +30,31 @@ export function declaredInputs(definition: NodeDefinition): [string, JsonValue[]
 
 type Inputs = readonly (readonly [name: string, value: JsonValue])[]
 
-/** They are asked for again and again while a prompt is planned, and a graph never changes. */
-const inputsOfGraph = new WeakMap<Graph, Map<NodeId, Inputs>>()
+/** What is asked for again and again while a prompt is planned, and never changes. */
+function rememberedOf<T>(make: (graph: Graph, id: NodeId) => T) {
+  const ofGraph = new WeakMap<Graph, Map<NodeId, T>>()
+  return (graph: Graph, id: NodeId): T => {
+    let known = ofGraph.get(graph)
+    if (known === undefined) {
+      known = new Map()
+      ofGraph.set(graph, known)
+    }
+    let found = known.get(id)
+    if (found === undefined) {
+      found = make(graph, id)
+      known.set(id, found)
+    }
+    return found
+  }
+}
 
 /** A node's inputs as its class declares them; what else stands in the prompt is ignored. */
-export function usedInputs(graph: Graph, id: NodeId): Inputs {
-  const known = inputsOfGraph.get(graph) ?? new Map<NodeId, Inputs>()
-  inputsOfGraph.set(graph, known)
-  const found = known.get(id) ?? declaredOf(graph, id)
-  known.set(id, found)
-  return found
-}
+export const usedInputs = rememberedOf(declaredOf)
+
+/** What a node's inputs are linked to, in the order of its inputs, repeats included. */
+export const linksOf = rememberedOf((graph, id): readonly NodeLink[] =>
+  usedInputs(graph, id).flatMap(([, value]) => (isLink(value) ? [value] : [])),
+)
 
 function declaredOf({ prompt, definitions }: Graph, id: NodeId): Inputs {
   const { class_type, inputs } = prompt[id]!
@@ -52,7 +67,7 @@ function declaredOf({ prompt, definitions }: Graph, id: NodeId): Inputs {
 
 /** The nodes that a node's inputs are linked to, in the order of its inputs, repeats included. */
 export function sources(graph: Graph, id: NodeId): NodeId[] {
-  return usedInputs(graph, id).flatMap(([, value]) => (isLink(value) ? [value[0]] : []))
+  return linksOf(graph, id).map(([source]) => source)
 }
 
 /**

@@ -2,7 +2,7 @@
  * When the stages of an assignment begin and end. Every candidate is judged by this one
  * function, so that their times can be compared.
  */
-import { loadMs, type ModelLoad, sumOf, type UnitCost } from './cost.ts'
+import { loadMs, type ModelLoad, type UnitCost } from './cost.ts'
 import type { Unit, UnitInput } from './group.ts'
 import type { Peer, Peers } from './peers.ts'
 import { type StageDraft, stagesOf } from './stages.ts'
@@ -68,8 +68,8 @@ export function play(
   const times: StageTimes[] = []
   for (const stage of stages) {
     const loads = loadsOf(problem, stage)
+    const computing = stage.units.map((unit) => problem.cost(unit).computeMs)
     const inputsMs = Math.max(0, ...stage.after.map((index) => times[index]!.finishMs))
-    const computeTimes = computeTimesOf(problem, stage)
     const sources = sourcesOf(problem, stage, peerOf)
     const timesOn = (peer: Peer): StageTimes => {
       const startMs = Math.max(inputsMs, readyMs[peer.index]!)
@@ -77,7 +77,8 @@ export function play(
       let load = 0
       for (const model of loads) if (!isLoaded.has(model.key)) load += loadMs(peer, model)
       const transferMs = transfersMs(problem, sources, peer)
-      const computeMs = computeTimes[peer.index]!
+      let computeMs = 0
+      for (const own of computing) computeMs += own[peer.index]!
       const finishMs = startMs + transferMs + load + computeMs
       return { waitMs: startMs - inputsMs, loadMs: load, transferMs, computeMs, startMs, finishMs }
     }
@@ -93,11 +94,6 @@ export function play(
 function loadsOf({ cost }: Problem, { units }: StageDraft): ModelLoad[] {
   const loads = units.flatMap((unit) => cost(unit).loads)
   return [...new Map(loads.map((load) => [load.key, load])).values()]
-}
-
-/** By peer, all units of a stage. */
-function computeTimesOf({ cost }: Problem, { units }: StageDraft): readonly number[] {
-  return sumOf(units.map((unit) => cost(unit).computeMs))
 }
 
 /** What must be brought to the peer of a stage, and from it. */

@@ -2,9 +2,9 @@
  * Which values can travel between machines, and how many bytes they have. Every other
  * value is a handle: it names something that lives on one machine.
  */
-import { isLink, type NodeId, type NodeLink } from '@comfymesh/protocol/workflow'
+import type { NodeId, NodeLink } from '@comfymesh/protocol/workflow'
 import type { Extent } from './extents.ts'
-import { type Graph, usedInputs } from './graph.ts'
+import { type Graph, linksOf } from './graph.ts'
 
 const FLOAT_BYTES = 4
 /** Pixels a latent cell stands for, in each direction. */
@@ -73,12 +73,11 @@ export interface Values {
 /** @param order nodes, each after those it depends on. */
 export function valuesOf(graph: Graph, order: readonly NodeId[]): Values {
   const types = new Map<NodeId, readonly string[]>()
-  const linked = new Map(order.map((id) => [id, linksOf(graph, id)]))
   const loaders = new Set<NodeId>()
   const keeping = new Set<NodeId>()
   const type = ([id, slot]: NodeLink) => types.get(id)?.[slot] ?? '*'
   for (const id of order) {
-    const links = linked.get(id)!
+    const links = linksOf(graph, id)
     const outputs = definitionOf(graph, id).output as readonly unknown[]
     // A dropdown's choice may be an output; older nodes spell its type as the list of choices.
     const plain = outputs.map((output) => (typeof output === 'string' ? output : 'COMBO'))
@@ -97,7 +96,7 @@ export function valuesOf(graph: Graph, order: readonly NodeId[]): Values {
     const name = type(link)
     return isTravelling(name) && !(name === 'CONDITIONING' && keeping.has(link[0]))
   }
-  const links = (id: NodeId) => linked.get(id)!
+  const links = (id: NodeId) => linksOf(graph, id)
   const isHandle = (name: string) => handles.has(name)
   return { links, type, travels, isHandle, isLoader: (id) => loaders.has(id) }
 }
@@ -113,10 +112,6 @@ function makesHandles(outputs: readonly string[], inputs: readonly string[]): bo
 /** Bytes of a value that travels. */
 export function valueBytes(type: string, extent: Extent): number {
   return Math.ceil(travelling[type]!(extent))
-}
-
-function linksOf(graph: Graph, id: NodeId): NodeLink[] {
-  return usedInputs(graph, id).flatMap(([, value]) => (isLink(value) ? [value] : []))
 }
 
 function definitionOf({ prompt, definitions }: Graph, id: NodeId) {
