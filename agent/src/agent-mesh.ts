@@ -5,6 +5,7 @@ import { version } from './base/version.ts'
 import { type Advertiser, createAdvertiser } from './execution/advertiser.ts'
 import type { JobRunner } from './execution/job-runner.ts'
 import { createLocalPeer, type LocalPeer } from './execution/local-peer.ts'
+import { servePeerLogs } from './execution/peer-logs.ts'
 import { createPeerOffers, type PeerOffers } from './execution/peer-offers.ts'
 import type { StageWorker } from './execution/stage-worker.ts'
 import { createSurveyor, type Surveyor } from './execution/survey.ts'
@@ -13,7 +14,7 @@ import { loadIdentity } from './mesh/identity.ts'
 import { openInvites } from './mesh/invites.ts'
 import { openMembership } from './mesh/membership-store.ts'
 import { createMesh, type Mesh } from './mesh/mesh.ts'
-import { createModelCatalog } from './models/catalog.ts'
+import { createModelCatalog, type ModelCatalog } from './models/catalog.ts'
 import { ModelFolders } from './models/folders.ts'
 import type { Database } from './store/database.ts'
 import type { LearnedTimesStore } from './store/learned-times.ts'
@@ -52,6 +53,7 @@ export async function prepareMesh(
 
 /** What an agent tells of itself and hears of others. */
 export interface AgentOffers {
+  readonly catalog: ModelCatalog
   readonly localPeer: LocalPeer
   readonly surveyor: Surveyor
   readonly peerOffers: PeerOffers
@@ -90,7 +92,7 @@ export function prepareOffers(
     now: () => performance.now(),
     warn,
   })
-  return { localPeer, surveyor, peerOffers }
+  return { catalog, localPeer, surveyor, peerOffers }
 }
 
 /**
@@ -113,6 +115,7 @@ export function startMesh(
 
   async function start(): Promise<void> {
     await mesh.start()
+    await servePeerLogs({ log, mesh })
     const { offer, keepOffered } = await mesh.documents()
     if (isStopped) return
     const { advertise } = mesh

@@ -5,13 +5,18 @@
 import { join } from 'node:path'
 import { MeshError } from '@comfymesh/protocol/errors'
 import { prepareMesh, prepareOffers, startMesh } from './agent-mesh.ts'
+import { createAgentState } from './agent-state.ts'
 import { makeFolder } from './base/make-folder.ts'
 import { version } from './base/version.ts'
+import { createExamination } from './doctor/examination.ts'
 import { createJobRunner, type JobRunner } from './execution/job-runner.ts'
 import { createKnownResults } from './execution/known-results.ts'
+import { createMeshModels } from './execution/mesh-models.ts'
+import { createPeerLogs } from './execution/peer-logs.ts'
 import type { FetchValue } from './execution/perform-stage.ts'
 import { createPictureFiles } from './execution/picture-files.ts'
 import { createPlanPreview } from './execution/plan-preview.ts'
+import { createProvenPeers } from './execution/proven-peers.ts'
 import { createQueueTimes } from './execution/queue-times.ts'
 import { createStageClient } from './execution/stage-client.ts'
 import { createStageWorker } from './execution/stage-worker.ts'
@@ -209,6 +214,9 @@ async function startParts(
   const token = accessToken(settings)
   const rules = edgeRules(settings.allowedHosts ?? [], settings.allowedOrigins ?? [])
   if (queueState.pausedAtMs !== undefined) log.warn(pausedSince(queueState.pausedAtMs))
+  const provenPeers = mesh && createProvenPeers({ runner: jobs, mesh })
+  onStop(() => provenPeers?.stop())
+  let url = ''
   const gateway = createGateway(
     {
       host: settings.host,
@@ -226,12 +234,24 @@ async function startParts(
       planPreview: createPlanPreview({ ...planning, queueTimes }),
       folders: new ModelFolders(folders),
       userFiles,
+      meshModels: createMeshModels(
+        { peerId, name },
+        { catalog: offers.catalog, executor, others: offers.peerOffers.others },
+      ),
+      agentState: createAgentState(settings, {
+        url: () => url,
+        asksForToken: token !== undefined,
+        now: Date.now,
+      }),
+      examine: createExamination(settings, { now: Date.now }),
+      peerLogs: createPeerLogs({ log, ...(mesh && { mesh }) }),
+      ...(provenPeers && { provenPeers }),
       ...(mesh !== undefined && { mesh }),
       log,
     },
   )
   // Listening before working: whoever submitted a job can follow it from its first event.
-  const url = await listen(gateway.start, settings)
+  url = await listen(gateway.start, settings)
   onStop(() => gateway.stop())
   jobs.start()
   onStop(async () => {

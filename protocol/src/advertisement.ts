@@ -96,6 +96,10 @@ const catalogModelSchema = z.object({
   /** Content identity: equal for equal files, whatever their names. */
   id: z.string(),
   sizeBytes: z.number(),
+  /** What it is, in words; absent where its header does not tell. */
+  family: z.string().optional(),
+  /** Why no executor can run it, and what to do. */
+  problem: z.string().optional(),
 })
 
 /** The document behind `catalogDigest`. */

@@ -85,7 +85,10 @@ export function createAdvertiser(modules: AdvertiserModules): Advertiser {
   /** What it names must be there to be fetched when it is said. */
   function offerDocuments(): void {
     const { documents, models } = surveyor.current()
-    const offered = [...documents, ...(models === undefined ? [] : [models.catalog])]
+    const offered = [
+      ...documents,
+      ...(models === undefined ? [] : [models.catalog as unknown as JsonValue]),
+    ]
     const now = offered.map((document) => modules.offer(document))
     modules.keepOffered([...digests, ...now])
     digests = now

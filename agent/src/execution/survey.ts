@@ -80,7 +80,9 @@ export function createSurveyor({ executor, devices, catalog, warn }: SurveyorMod
     found({ ...machine, documents, ...modelsOf(survey) })
     const read = await catalog.read()
     const isSame = isDeepStrictEqual(read, survey.models?.catalog)
-    const models = isSame ? survey.models : { catalog: read, digest: digestOf(read) }
+    const models = isSame
+      ? survey.models
+      : { catalog: read, digest: digestOf(read as unknown as JsonValue) }
     found({ ...machine, documents, ...modelsOf({ models }) })
     intervalMs = survey === before ? Math.min(2 * intervalMs, IDLE_INTERVAL_MS) : INTERVAL_MS
   }

@@ -45,7 +45,8 @@ export interface GatewayOptions {
   readonly page?: string
 }
 
-export interface GatewayModules {
+export interface GatewayModules
+  extends Pick<V1Modules, 'meshModels' | 'agentState' | 'examine' | 'peerLogs' | 'provenPeers'> {
   readonly runner: JobRunner
   readonly queueTimes: QueueTimes
   readonly executor: V1Modules['executor']
@@ -123,7 +124,11 @@ export function createGateway(options: GatewayOptions, modules: GatewayModules):
       hasPage: options.page !== undefined,
     })
     const { version } = options.identity
-    const v1 = v1Routes({ version, others: [...own, metrics.route] }, { ...modules, events })
+    const { token } = options.guards
+    const v1 = v1Routes(
+      { version, others: [...own, metrics.route] },
+      { ...modules, events, ...(token !== undefined && { token }) },
+    )
     for (const route of [...own, metrics.route, ...v1]) addRoute(scope, route, '')
     const comfyui = comfyuiRoutes({ ...modules, sockets, features })
     for (const place of places) {

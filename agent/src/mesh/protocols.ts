@@ -7,6 +7,7 @@
  */
 import { advertisementSchema } from '@comfymesh/protocol/advertisement'
 import type { JsonValue } from '@comfymesh/protocol/json'
+import { logLineSchema, logRequestSchema } from '@comfymesh/protocol/log-lines'
 import { acquaintanceSchema } from '@comfymesh/protocol/mesh'
 import { z } from 'zod'
 import { membershipSchema } from './membership.ts'
@@ -94,5 +95,19 @@ export const protocols = {
     maxStreams: 2,
     perMinute: 60,
     timeoutMs: 5000,
+  }),
+  /** The last lines of a peer's log, or those that followed one: what its own page would show. */
+  logs: row({
+    id: '/comfymesh/logs/1',
+    replies: 'one',
+    request: logRequestSchema,
+    reply: z.array(logLineSchema),
+    maxRequestBytes: KIB,
+    // As many lines as may be asked for, each as long as it may be, in UTF-8.
+    maxReplyBytes: 16 * MIB,
+    maxStreams: 4,
+    // Several pages that look on, each every two seconds.
+    perMinute: 300,
+    timeoutMs: 10_000,
   }),
 } as const

@@ -3,6 +3,7 @@ import { stat } from 'node:fs/promises'
 import type { Catalog, CatalogModel } from '@comfymesh/protocol/advertisement'
 import type { ModelIdentities } from '../store/model-identities.ts'
 import { contentIdentity } from './content-identity.ts'
+import { describeModel, type ModelDescription } from './description.ts'
 import { type ModelFolders, type ModelKind, modelKinds } from './folders.ts'
 
 export interface ModelCatalog {
@@ -18,6 +19,8 @@ export function createModelCatalog(modules: {
 }): ModelCatalog {
   const { folders, identities } = modules
   const idsByPath = new Map<string, string>()
+  /** By content identity: equal files are described once. */
+  const descriptions = new Map<string, ModelDescription>()
 
   async function entryOf(kind: ModelKind, name: string): Promise<CatalogModel | undefined> {
     const path = folders.find(kind, name)
@@ -29,7 +32,9 @@ export function createModelCatalog(modules: {
       const id = known ?? (await contentIdentity(path))
       if (known === undefined) await identities.put(path, state, id)
       idsByPath.set(path, id)
-      return { kind, name, id, sizeBytes }
+      const description = descriptions.get(id) ?? (await describeModel(kind, path))
+      descriptions.set(id, description)
+      return { kind, name, id, sizeBytes, ...description }
     } catch {
       // It is being copied, or it is broken: `doctor` says so, and nobody can run it.
       return undefined

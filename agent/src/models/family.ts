@@ -111,7 +111,7 @@ function unsupported(file: Safetensors, is: string): MeshError {
   return new MeshError(
     'unsupported_model',
     `${file.path} is ${is}${says}. Stable Diffusion 1.x checkpoints and autoencoders run here.`,
-    { details: { path: file.path, ...(architecture && { architecture }) } },
+    { details: { path: file.path, is, ...(architecture && { architecture }) } },
   )
 }
 

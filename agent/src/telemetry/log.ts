@@ -1,14 +1,9 @@
 /** What the agent tells the one who runs it: one readable line a message, on standard error. */
+import { type LogLine, type LogRequest, logLevels } from '@comfymesh/protocol/log-lines'
 
-const levels = ['debug', 'info', 'warn', 'error', 'silent'] as const
+const levels = [...logLevels, 'silent'] as const
 
 export type LogLevel = (typeof levels)[number]
-
-/** A line as it was written, with the moment. */
-export interface LogLine {
-  readonly at: Date
-  readonly text: string
-}
 
 export interface Log {
   debug(message: string): void
@@ -16,14 +11,14 @@ export interface Log {
   /** `error` is why; its stack is written at the level `debug` only. */
   warn(message: string, error?: unknown): void
   error(message: string, error?: unknown): void
-  /** The last lines, the oldest first. */
-  recent(): readonly LogLine[]
+  /** The last lines, or those that followed one; the oldest first. */
+  recent(request: LogRequest): LogLine[]
   /** Tells of every further line. @returns how to end it. */
   follow(listener: (line: LogLine) => void): () => void
 }
 
-/** How many lines are kept for whoever asks later: ComfyUI's number. */
-const MAX_KEPT_LINES = 300
+/** How many lines are kept for whoever asks later: hours of a busy agent. */
+const MAX_KEPT_LINES = 2000
 
 /** A stack or a path list; what is longer is cut where it is kept, never where it is written. */
 const MAX_KEPT_LENGTH = 8192
@@ -42,14 +37,20 @@ export function createLog(options: LogOptions): Log {
 
   const kept: LogLine[] = []
   const listeners = new Set<(line: LogLine) => void>()
+  // From the moment of the start, so that ids grow over restarts.
+  let nextId = now().getTime()
 
-  function line(level: LogLevel, message: string, error?: unknown): void {
+  function line(level: LogLine['level'], message: string, error?: unknown): void {
     if (!isShown(level)) return
     const at = now()
-    const mark = level === 'info' ? '' : `${level}: `
-    const text = `${mark}${message}${error === undefined ? '' : `: ${describe(error)}`}\n`
-    write(`${at.toTimeString().slice(0, 8)} ${text}`)
-    keep({ at, text: text.slice(0, MAX_KEPT_LENGTH) })
+    const whole = `${message}${error === undefined ? '' : `: ${describe(error)}`}`
+    write(`${at.toTimeString().slice(0, 8)} ${markOf(level)}${whole}\n`)
+    keep({
+      id: nextId++,
+      atMs: at.getTime(),
+      level,
+      message: whole.slice(0, MAX_KEPT_LENGTH),
+    })
   }
 
   function keep(line: LogLine): void {
@@ -68,10 +69,18 @@ export function createLog(options: LogOptions): Log {
     info: (message) => line('info', message),
     warn: (message, error) => line('warn', message, error),
     error: (message, error) => line('error', message, error),
-    recent: () => [...kept],
+    recent: ({ after, limit }) => {
+      if (after === undefined) return kept.slice(-limit)
+      return kept.filter(({ id }) => id > after).slice(0, limit)
+    },
     follow: (listener) => {
       listeners.add(listener)
       return () => listeners.delete(listener)
     },
   }
+}
+
+/** What stands before a message that is more or less than information. */
+export function markOf(level: LogLine['level']): string {
+  return level === 'info' ? '' : `${level}: `
 }

@@ -28,14 +28,31 @@ t.test('the last lines are kept, and followed', async (t) => {
   const log = createLog({ level: 'info', now, write: () => {} })
   const followed: string[] = []
   log.debug('not shown, so not kept')
-  const unfollow = log.follow(({ text }) => followed.push(text))
-  for (let index = 0; index < 400; index++) log.info(`line ${index}`)
+  const unfollow = log.follow(({ message }) => followed.push(message))
+  for (let index = 0; index < 2100; index++) log.info(`line ${index}`)
   unfollow()
   log.warn('x'.repeat(100_000))
-  t.equal(followed.length, 400)
-  t.equal(followed[0], 'line 0\n')
-  const kept = log.recent()
-  t.equal(kept.length, 300)
-  t.strictSame(kept[0], { at: now(), text: 'line 101\n' })
-  t.equal(kept.at(-1)!.text.length, 8192, 'a very long one in part')
+  t.equal(followed.length, 2100)
+  t.equal(followed[0], 'line 0')
+  const kept = log.recent({ limit: 10_000 })
+  t.equal(kept.length, 2000)
+  t.match(kept[0], { atMs: now().getTime(), level: 'info', message: 'line 101' })
+  t.equal(kept.at(-1)!.message.length, 8192, 'a very long one in part')
+})
+
+t.test('what followed a line is asked for by its id', async (t) => {
+  let clockMs = 5000
+  const start = () => createLog({ level: 'info', now: () => new Date(clockMs), write: () => {} })
+  const log = start()
+  for (const word of ['one', 'two', 'three']) log.info(word)
+  const messages = (request: Parameters<typeof log.recent>[0]) =>
+    log.recent(request).map(({ message }) => message)
+  const { id } = log.recent({ limit: 3 })[0]!
+  t.strictSame(messages({ limit: 2 }), ['two', 'three'])
+  t.strictSame(messages({ after: id, limit: 1 }), ['two'])
+  t.strictSame(messages({ after: id + 2, limit: 9 }), [])
+  clockMs = 60_000
+  const restarted = start()
+  restarted.info('after a restart')
+  t.equal(restarted.recent({ after: id + 2, limit: 9 }).length, 1, 'ids grow over restarts')
 })

@@ -2,9 +2,10 @@
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { JsonObject } from '@comfymesh/protocol/json'
+import type { LogLine } from '@comfymesh/protocol/log-lines'
 import { isPartialFile } from '../../execution/whole-file.ts'
 import { type ModelFolders, type ModelKind, modelKinds } from '../../models/folders.ts'
-import type { Log, LogLine } from '../../telemetry/log.ts'
+import { type Log, markOf } from '../../telemetry/log.ts'
 import { asObject, empty, json, jsonBody, type Route } from '../route.ts'
 import type { Sockets } from './sockets.ts'
 import { isFileFolder } from './view-routes.ts'
@@ -15,6 +16,9 @@ export interface InternalModules {
   readonly sockets: Pick<Sockets, 'has' | 'tell'>
 }
 
+/** As many as ComfyUI keeps. */
+const KEPT = { limit: 300 }
+
 export function internalRoutes({ folders, log, sockets }: InternalModules): Route[] {
   const subscribe = createLogSubscriptions(log, sockets)
   const rows: Omit<Route, 'onlyAtRoot'>[] = [
@@ -22,14 +26,14 @@ export function internalRoutes({ folders, log, sockets }: InternalModules): Rout
       method: 'GET',
       path: '/internal/logs',
       handle: () => {
-        const entries = log.recent().map(entryOf)
+        const entries = log.recent(KEPT).map(entryOf)
         return json(entries.map(({ t, m }) => `${t} - ${m}`).join(''))
       },
     },
     {
       method: 'GET',
       path: '/internal/logs/raw',
-      handle: () => json({ entries: log.recent().map(entryOf), size: terminalSize() }),
+      handle: () => json({ entries: log.recent(KEPT).map(entryOf), size: terminalSize() }),
     },
     {
       method: 'PATCH',
@@ -91,9 +95,10 @@ function createLogSubscriptions(log: Log, sockets: InternalModules['sockets']) {
 }
 
 /** As Python writes a local time: without its zone. */
-function entryOf({ at, text }: LogLine) {
-  const local = new Date(at.getTime() - at.getTimezoneOffset() * 60_000)
-  return { t: local.toISOString().slice(0, -1), m: text }
+function entryOf({ atMs, level, message }: LogLine) {
+  const zoneMs = new Date(atMs).getTimezoneOffset() * 60_000
+  const local = new Date(atMs - zoneMs).toISOString().slice(0, -1)
+  return { t: local, m: `${markOf(level)}${message}\n` }
 }
 
 /** Python's guess where there is no terminal. */

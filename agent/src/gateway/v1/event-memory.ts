@@ -20,6 +20,8 @@ export interface EventMemory {
   listen(listener: (event: RememberedEvent) => void): () => void
   /** What followed the event of this id; undefined when that is not known any more. */
   since(id: string): readonly RememberedEvent[] | undefined
+  /** What is remembered of a job, the oldest first. */
+  ofJob(jobId: string): JobEvent[]
   close(): void
 }
 
@@ -60,6 +62,8 @@ export function createEventMemory(
       if (ofRun !== run || next < 0 || next > remembered.length) return undefined
       return remembered.slice(next).map(({ event }) => event)
     },
+    ofJob: (jobId) =>
+      remembered.flatMap(({ event: { event } }) => (event.jobId === jobId ? [event] : [])),
     close: unsubscribe,
   }
 }

@@ -1,14 +1,16 @@
 /** The events of all jobs, under /v1. */
+import { jobEventSchema } from '@comfymesh/protocol/job'
 import { summariseJob } from '@comfymesh/protocol/job-summary'
 import { z } from 'zod'
 import type { JobRunner } from '../../execution/job-runner.ts'
-import type { Answer, Request, Route } from '../route.ts'
+import { type Answer, json, type Request, type Route } from '../route.ts'
 import type { EventMemory, RememberedEvent } from './event-memory.ts'
 import { type EventStream, openEventStream } from './event-stream.ts'
+import { findJob } from './job-routes.ts'
 import { listedJob } from './job-schemas.ts'
 
 export interface EventModules {
-  readonly runner: Pick<JobRunner, 'running' | 'pending'>
+  readonly runner: Pick<JobRunner, 'running' | 'pending' | 'job'>
   readonly events: EventMemory
 }
 
@@ -35,8 +37,29 @@ export function eventRoutes(modules: EventModules): Route[] {
       },
       handle: (request) => listen(modules, request),
     },
+    {
+      method: 'GET',
+      path: '/v1/jobs/:id/log',
+      documentation: {
+        summary: 'What has happened to a job, event by event',
+        description:
+          'As far as this run of the agent remembers: some thousand events of all jobs. Steps of ' +
+          'nodes are left out.',
+        answers: {
+          200: { description: 'The oldest first', schema: logSchema },
+          404: { description: 'There is no such job' },
+        },
+      },
+      handle: async ({ params }) => {
+        await findJob(modules.runner, params.id!)
+        const told = modules.events.ofJob(params.id!)
+        return json({ events: told.filter(({ type }) => type !== 'node-progress') })
+      },
+    },
   ]
 }
+
+const logSchema = z.object({ events: z.array(jobEventSchema) })
 
 function listen({ runner, events }: EventModules, { headers, query }: Request): Answer {
   const lastId = headers['last-event-id'] ?? query.get('lastEventId')

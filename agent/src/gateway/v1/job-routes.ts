@@ -25,6 +25,8 @@ const listParameters = {
     .pipe(z.array(z.enum(jobStatuses)))
     .optional(),
   search: z.string().default(''),
+  since: z.coerce.number().default(Number.NEGATIVE_INFINITY),
+  until: z.coerce.number().default(Number.POSITIVE_INFINITY),
   limit: z.coerce.number().int().min(1).max(1000).default(100),
   offset: z.coerce.number().int().min(0).default(0),
 }
@@ -58,6 +60,11 @@ export function jobRoutes({ runner }: { readonly runner: Jobs }): Route[] {
               'Only those with all of these words in the text or the model of the prompt',
             schema: listParameters.search,
           },
+          since: {
+            description: 'Only those submitted at this moment or later, in milliseconds since 1970',
+            schema: z.number().optional(),
+          },
+          until: { description: 'Only those submitted before it', schema: z.number().optional() },
           limit: { description: 'How many at most', schema: listParameters.limit },
           offset: { description: 'How many are passed over', schema: listParameters.offset },
         },
@@ -137,8 +144,11 @@ async function cancel(runner: Jobs, id: string, status: JobState['status']): Pro
 }
 
 async function listJobs(runner: Jobs, request: Request): Promise<Answer> {
-  const { status, search, limit, offset } = parsedQuery(listParameters, request)
-  const jobs = runner.entries().filter((job) => status?.includes(job.status) ?? true)
+  const { status, search, since, until, limit, offset } = parsedQuery(listParameters, request)
+  const jobs = runner
+    .entries()
+    .filter((job) => status?.includes(job.status) ?? true)
+    .filter(({ createdAtMs }) => createdAtMs >= since && createdAtMs < until)
   jobs.sort(newestFirst)
   const words = search.toLowerCase().split(/\s+/).filter(Boolean)
   const isAsked = words.length === 0 ? undefined : isMadeWith(words)

@@ -9,11 +9,13 @@ import {
   rotatedSchema,
 } from '@comfymesh/protocol/mesh'
 import type { z } from 'zod'
+import type { ProvenPeers } from '../../execution/proven-peers.ts'
 import type { Mesh } from '../../mesh/mesh.ts'
 import { type Answer, json, jsonBody, type Request, type Route } from '../route.ts'
 
 export interface MeshRoutesModules {
   readonly mesh?: Mesh
+  readonly provenPeers?: Pick<ProvenPeers, 'workedAtMs'>
 }
 
 interface MeshRow<T extends z.ZodType> {
@@ -24,7 +26,7 @@ interface MeshRow<T extends z.ZodType> {
   readonly body?: z.ZodType
   readonly answer: T
   readonly parameters?: NonNullable<Route['documentation']>['parameters']
-  ask(mesh: Mesh, request: Request): z.output<T> | Promise<z.output<T>>
+  ask(mesh: Mesh, request: Request, modules: MeshRoutesModules): z.output<T> | Promise<z.output<T>>
 }
 
 const row = <T extends z.ZodType>(one: MeshRow<T>) => one as unknown as MeshRow<z.ZodType>
@@ -36,7 +38,14 @@ const rows: readonly MeshRow<z.ZodType>[] = [
     summary: 'The machines of the mesh',
     description: 'This one first; with what each offers, where it is connected.',
     answer: meshPeersSchema,
-    ask: (mesh) => mesh.peers(),
+    ask: (mesh, _request, { provenPeers }) => {
+      const told = mesh.peers()
+      const peers = told.peers.map((peer) => {
+        const workedAtMs = provenPeers?.workedAtMs(peer.peerId)
+        return workedAtMs === undefined ? peer : { ...peer, workedAtMs }
+      })
+      return { ...told, peers }
+    },
   }),
   row({
     method: 'POST',
@@ -79,7 +88,8 @@ const rows: readonly MeshRow<z.ZodType>[] = [
   }),
 ]
 
-export function meshRoutes({ mesh }: MeshRoutesModules): Route[] {
+export function meshRoutes(modules: MeshRoutesModules): Route[] {
+  const { mesh } = modules
   return rows.map(({ method, path, summary, description, body, parameters, answer, ask }) => ({
     method,
     path,
@@ -96,7 +106,7 @@ export function meshRoutes({ mesh }: MeshRoutesModules): Route[] {
     handle: async (request) => {
       try {
         if (mesh === undefined) throw switchedOff()
-        return json(await ask(mesh, request))
+        return json(await ask(mesh, request, modules))
       } catch (error) {
         return refused(error)
       }

@@ -9,19 +9,28 @@ import type { JobRunner } from '../../execution/job-runner.ts'
 import { createCheckpointList } from '../../models/checkpoint-list.ts'
 import type { ModelFolders } from '../../models/folders.ts'
 import { json, type Route } from '../route.ts'
+import { type AgentModules, agentRoutes } from './agent-routes.ts'
 import { withErrors } from './answers.ts'
 import { type CheckpointModules, checkpointRoutes } from './checkpoint-routes.ts'
 import type { EventMemory } from './event-memory.ts'
 import { eventRoutes } from './event-routes.ts'
 import { jobRoutes } from './job-routes.ts'
+import { type LogModules, logRoutes } from './log-routes.ts'
 import { type MeshRoutesModules, meshRoutes } from './mesh-routes.ts'
+import { type ModelModules, modelRoutes } from './model-routes.ts'
 import { openapiDocument } from './openapi.ts'
 import { outputRoutes } from './output-routes.ts'
 import { type PlanRoutesModules, planRoutes } from './plan-routes.ts'
 import { type QueueModules, queueRoutes } from './queue-routes.ts'
 import { workflowRoutes } from './workflow-routes.ts'
 
-export interface V1Modules extends QueueModules, MeshRoutesModules, PlanRoutesModules {
+export interface V1Modules
+  extends QueueModules,
+    MeshRoutesModules,
+    PlanRoutesModules,
+    ModelModules,
+    LogModules,
+    AgentModules {
   readonly runner: JobRunner
   readonly folders: ModelFolders
   readonly events: EventMemory
@@ -43,6 +52,9 @@ export function v1Routes({ version, others }: V1Options, modules: V1Modules): Ro
     ...eventRoutes(modules),
     ...queueRoutes(modules),
     ...meshRoutes(modules),
+    ...modelRoutes(modules),
+    ...agentRoutes(modules),
+    ...logRoutes(modules),
     ...checkpointRoutes({ ...modules, checkpoints: createCheckpointList(modules) }),
     {
       method: 'GET',

@@ -23,18 +23,23 @@ function news(limits?: { events: number; bytes: number }) {
   const runner = {
     running: () => [state],
     pending: () => [],
+    job: async () => state,
     subscribe: (listener: (update: JobUpdate) => void) => {
       listeners.add(listener)
       return () => listeners.delete(listener)
     },
   }
   const events = createEventMemory({ runner }, limits)
-  const [route] = eventRoutes({ runner, events })
+  const [route, log] = eventRoutes({ runner, events })
   return {
     listeners,
     events,
     happens: (event: JobEvent) => {
       for (const listener of listeners) listener({ event, state })
+    },
+    async logOf(id: string) {
+      const { body } = await log!.handle({ params: { id } } as unknown as Request)
+      return (JSON.parse(String(body)) as { events: JobEvent[] }).events
     },
     listen(lastId?: string, query = '') {
       const headers = lastId === undefined ? {} : { 'last-event-id': lastId }
@@ -135,4 +140,17 @@ t.test('nothing is kept of clients that went, nor after the end', async (t) => {
   t.equal(stream.readableLength, lengthBefore)
   events.close()
   t.equal(listeners.size, 0)
+})
+
+t.test('the log of a job is what is remembered of it, without its steps', async (t) => {
+  const { happens, logOf } = news()
+  const id = state.request.id
+  happens({ type: 'started', jobId: id, atMs: 1 })
+  happens({ type: 'started', jobId: 'another', atMs: 2 })
+  happens(progress(3))
+  happens({ type: 'completed', jobId: id, atMs: 4 })
+  t.strictSame(
+    (await logOf(id)).map(({ type }) => type),
+    ['started', 'completed'],
+  )
 })

@@ -62,6 +62,7 @@ t.test('every route answers as the document says', async (t) => {
     ['POST /v1/queue/cancel', '', { ids: [third] }],
     ['POST /v1/jobs/:id/cancel', first],
     ['GET /v1/jobs/:id/output', first, undefined, 409],
+    ['GET /v1/jobs/:id/log', done],
     ['DELETE /v1/jobs/:id', fourth],
     ['DELETE /v1/jobs/:id', done],
     ['GET /v1/jobs/:id', done, undefined, 404],
@@ -70,6 +71,13 @@ t.test('every route answers as the document says', async (t) => {
     ['POST /v1/queue/resume', ''],
     ['GET /v1/queue', ''],
     ['GET /v1/checkpoints', ''],
+    ['GET /v1/models', ''],
+    ['GET /v1/agent', ''],
+    ['GET /v1/agent/token', '', undefined, 404],
+    ['GET /v1/doctor', ''],
+    ['GET /v1/logs', '?level=warn&limit=5&after=1'],
+    ['GET /v1/logs', '?level=loud', undefined, 400],
+    ['GET /v1/jobs/:id/log', 'nobody', undefined, 404],
   ]
   const called = new Set<string>()
   for (const [row, rest, body, status = 200] of calls) {
