@@ -110,4 +110,26 @@ export const protocols = {
     perMinute: 300,
     timeoutMs: 10_000,
   }),
+  /** A key for one TLS connection to the peer's listener for large bytes; see bulk.ts. */
+  bulkTicket: row({
+    id: '/comfymesh/bulk-ticket/1',
+    replies: 'one',
+    request: z.object({}),
+    reply: z.object({
+      port: z.number().int().min(1).max(65_535),
+      id: z.string().regex(/^[0-9a-f]{32}$/),
+      /** 32 bytes, base64url. */
+      key: z.string().length(43),
+      expiresInMs: z.number(),
+    }),
+    maxRequestBytes: KIB,
+    maxReplyBytes: KIB,
+    maxStreams: 16,
+    // One for each blob of more than a megabyte.
+    perMinute: 6000,
+    timeoutMs: 5000,
+  }),
 } as const
+
+/** Large bytes where no TLS connection gets through, and small ones, which need none: see bulk.ts. */
+export const bulkStream = { id: '/comfymesh/bulk/1', maxStreams: 16 } as const

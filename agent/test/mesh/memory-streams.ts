@@ -9,6 +9,7 @@ type OnStream = (stream: Stream, peerId: string) => void
 
 export interface MemoryPeer {
   readonly rpc: Rpc
+  readonly streams: Streams
   /** What its handlers complained about. */
   readonly warnings: string[]
   /** The last stream that it opened. */
@@ -38,7 +39,7 @@ export function memoryPeers<const Id extends string>(
       },
     }
     const rpc = createRpc({ now }, { streams, warn: (message) => warnings.push(message) })
-    return { rpc, warnings, lastStream: () => last }
+    return { rpc, streams, warnings, lastStream: () => last }
   }
   return Object.fromEntries(ids.map((id) => [id, peer(id)])) as { [id in Id]: MemoryPeer }
 }
