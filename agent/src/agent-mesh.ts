@@ -1,5 +1,6 @@
 /** The mesh of an agent, made of what lies in its data folder, and what the agent offers to it. */
 
+import { MeshError } from '@comfymesh/protocol/errors'
 import type { AgentSettings } from './agent.ts'
 import { version } from './base/version.ts'
 import { type Advertiser, createAdvertiser } from './execution/advertiser.ts'
@@ -16,12 +17,14 @@ import { openMembership } from './mesh/membership-store.ts'
 import { createMesh, type Mesh } from './mesh/mesh.ts'
 import { createModelCatalog, type ModelCatalog } from './models/catalog.ts'
 import { ModelFolders } from './models/folders.ts'
+import type { BlobStore } from './store/blobs.ts'
 import type { Database } from './store/database.ts'
 import type { LearnedTimesStore } from './store/learned-times.ts'
 import { openModelIdentities } from './store/model-identities.ts'
 import { openPeerBook } from './store/peer-book.ts'
 import { createDeviceReader } from './telemetry/devices.ts'
 import type { Log } from './telemetry/log.ts'
+import { createTensors, type Tensors } from './tensors/tensors.ts'
 
 /** The id of an agent without a mesh. */
 const ALONE = 'local'
@@ -95,6 +98,26 @@ export function prepareOffers(
   return { catalog, localPeer, surveyor, peerOffers }
 }
 
+/** @param mesh absent where the agent is alone: then nobody can be asked. */
+export function prepareTensors(
+  selfId: string,
+  modules: { readonly mesh: Mesh | undefined; readonly blobs: BlobStore; readonly log: Log },
+): Tensors {
+  const { mesh, blobs, log } = modules
+  return createTensors(
+    { selfId },
+    {
+      blobs,
+      async open(peerId, options) {
+        if (mesh === undefined) throw new MeshError('mesh_unavailable', 'This agent has no mesh.')
+        return (await mesh.bulk()).open(peerId, options)
+      },
+      now: () => performance.now(),
+      warn: log.warn,
+    },
+  )
+}
+
 /**
  * Starts the mesh, tells it what this machine offers, and listens to what the others do.
  * @returns ends all of it.
@@ -106,16 +129,18 @@ export function startMesh(
     readonly jobs: JobRunner
     readonly stages: StageWorker
     readonly times: LearnedTimesStore
+    readonly tensors: Pick<Tensors, 'serve'>
     readonly log: Log
   },
 ): () => Promise<void> {
-  const { mesh, jobs, stages, times, log } = modules
+  const { mesh, jobs, stages, times, tensors, log } = modules
   let advertiser: Advertiser | undefined
   let isStopped = false
 
   async function start(): Promise<void> {
     await mesh.start()
     await servePeerLogs({ log, mesh })
+    await (await mesh.bulk()).serve(tensors.serve)
     const { offer, keepOffered } = await mesh.documents()
     if (isStopped) return
     const { advertise } = mesh

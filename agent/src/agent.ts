@@ -4,7 +4,7 @@
  */
 import { join } from 'node:path'
 import { MeshError } from '@comfymesh/protocol/errors'
-import { prepareMesh, prepareOffers, startMesh } from './agent-mesh.ts'
+import { prepareMesh, prepareOffers, prepareTensors, startMesh } from './agent-mesh.ts'
 import { createAgentState } from './agent-state.ts'
 import { makeFolder } from './base/make-folder.ts'
 import { version } from './base/version.ts'
@@ -37,6 +37,7 @@ import { openJobStore } from './store/jobs.ts'
 import { openLearnedTimes } from './store/learned-times.ts'
 import { openQueueState } from './store/queue-state.ts'
 import { createLog, type Log } from './telemetry/log.ts'
+import type { Tensors } from './tensors/tensors.ts'
 
 /** What a user can decide about an agent; flags, environment and YAML all end here. */
 export interface AgentSettings {
@@ -173,9 +174,10 @@ async function startParts(
     log,
   })
   const { peerId } = offers.localPeer
+  const tensors = prepareTensors(peerId, { mesh, blobs, log })
   const worker = createStageWorker(
     { peerId },
-    { executor, blobs, fetch: fetchHere(blobs), now: () => performance.now() },
+    { executor, blobs, fetch: valueFiles(tensors, blobs), now: () => performance.now() },
   )
   onStop(() => worker.stop())
   const client = createStageClient({
@@ -260,7 +262,7 @@ async function startParts(
   })
   if (mesh !== undefined) {
     // Nobody waits for it: the agent serves before others are found.
-    onStop(startMesh(offers, { mesh, jobs, stages: worker, times, log }))
+    onStop(startMesh(offers, { mesh, jobs, stages: worker, times, tensors, log }))
   }
   return { url, jobs, ...(token !== undefined && { token: token() }) }
 }
@@ -277,12 +279,13 @@ function pausedSince(atMs: number): string {
   return `The queue is paused since ${new Date(atMs).toLocaleString()}: jobs are accepted, but none begins until \`comfymesh queue resume\``
 }
 
-/** Values that were made on this machine. */
-function fetchHere(blobs: BlobStore): FetchValue {
-  return async ({ blob, nodeId }) => {
-    const path = blobs.path(blob.hash)
-    if (path !== undefined) return { path, transferredBytes: 0 }
-    throw new MeshError('peer_unreachable', `The value of node ${nodeId} is not on this machine.`)
+/** The files of values, brought here where they are not. */
+function valueFiles(tensors: Tensors, blobs: BlobStore): FetchValue {
+  return async (value, signal) => {
+    const { transferBytes } = await tensors.fetch([value], { signal })
+    const path = blobs.path(value.blob.hash)
+    if (path === undefined) throw new MeshError('internal', 'A value was fetched but not held.')
+    return { path, transferredBytes: transferBytes }
   }
 }
 

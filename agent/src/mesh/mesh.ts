@@ -18,6 +18,7 @@ import type {
   Rotated,
 } from '@comfymesh/protocol/mesh'
 import type { PeerBook } from '../store/peer-book.ts'
+import type { Bulk } from './bulk.ts'
 import type { Documents } from './documents.ts'
 import type { Identity } from './identity.ts'
 import { reachableAddresses } from './interfaces.ts'
@@ -71,6 +72,8 @@ export interface Mesh {
   rpc(): Promise<Rpc>
   /** @throws MeshError `mesh_unavailable` */
   documents(): Promise<Documents>
+  /** Channels for large bytes. @throws MeshError `mesh_unavailable` */
+  bulk(): Promise<Bulk>
   /** @throws MeshError `mesh_unavailable`, `storage_failed` */
   invite(request: InviteRequest): Promise<IssuedInvite>
   /** @throws MeshError `invite_refused`, `peer_unreachable`, `mesh_unavailable` */
@@ -187,6 +190,7 @@ export function createMesh(options: MeshOptions, modules: MeshModules): Mesh {
     },
     rpc: async () => (await running()).rpc,
     documents: async () => (await running()).documents,
+    bulk: async () => (await running()).bulk,
     async invite({ uses, expiresInMs }) {
       const { doorPort } = await running()
       const expiresAtMs = modules.now() + expiresInMs

@@ -8,6 +8,9 @@ export const DEFAULT_MESH_PORT = 8289
 /** The door is beside the mesh's own port wherever that is free. */
 export const doorPortBeside = (port: number): number => (port < 65_535 ? port + 1 : port - 1)
 
+/** And the listener for large bytes beside both. */
+export const bulkPortBeside = (port: number): number => (port < 65_534 ? port + 2 : port - 2)
+
 /** @returns undefined for what is no address. */
 export function parsePeerAddress(text: string): HostPort | undefined {
   const multiaddr = /^\/(?:ip[46]|dns[46]?)\/([^/]+)\/tcp\/(\d+)(?:\/p2p\/\w+)?\/?$/.exec(text)

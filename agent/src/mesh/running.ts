@@ -3,6 +3,7 @@ import { type Advertisement, minimalAdvertisement } from '@comfymesh/protocol/ad
 import type { MeshError } from '@comfymesh/protocol/errors'
 import { version } from '../base/version.ts'
 import { createAcquaintances } from './acquaintances.ts'
+import { type Bulk, createBulk } from './bulk.ts'
 import { createDiscovery } from './discovery.ts'
 import { createDocuments, type Documents } from './documents.ts'
 import { createDoor, type Door } from './door.ts'
@@ -12,7 +13,7 @@ import { createLinks } from './links.ts'
 import { standingOf } from './membership.ts'
 import type { MeshModules, MeshOptions } from './mesh.ts'
 import { startNode } from './node.ts'
-import { DEFAULT_MESH_PORT, doorPortBeside } from './peer-address.ts'
+import { bulkPortBeside, DEFAULT_MESH_PORT, doorPortBeside } from './peer-address.ts'
 import { createPresence, type PresentPeer, PULSE_MS } from './presence.ts'
 import { protocols } from './protocols.ts'
 import { createRoster, type Roster } from './roster.ts'
@@ -24,6 +25,7 @@ export interface RunningMesh {
   readonly doorPort: number
   readonly rpc: Rpc
   readonly documents: Documents
+  readonly bulk: Bulk
   readonly feed: Feed<Advertisement>
   readonly roster: Roster
   present(): PresentPeer[]
@@ -85,6 +87,9 @@ async function startParts(
   onStop(() => node.stop())
   const rpc = createRpc({ now }, { streams: node.streams, warn: log.warn })
   const documents = createDocuments({ rpc })
+  const bulk = createBulk({ now }, { rpc, streams: node.streams, node })
+  await listenBeside(bulk, bulkPortBeside(node.port))
+  onStop(() => bulk.close())
   const feed = createFeed<Advertisement>({
     initial: options.advertisement ?? minimalAdvertisement({ peerId, name, version }),
     pulseMs: PULSE_MS,
@@ -121,7 +126,7 @@ async function startParts(
       onJoined: (who) => log.info(`${who} joined the mesh.`),
     }),
   })
-  const doorPort = await listenBeside(door, node.port)
+  const doorPort = await listenBeside(door, doorPortBeside(node.port))
   onStop(() => door.close())
 
   const presence = createPresence({
@@ -167,6 +172,7 @@ async function startParts(
   const unlisten = membership.onChange((next, before) => {
     // Whoever was removed may have seen an invite.
     if (next.secret !== before.secret) invites.withdrawAll()
+    bulk.closeRefused((id) => next.removed.includes(id))
     if (options.discovery) discovery.announce()
     onChange()
   })
@@ -184,6 +190,7 @@ async function startParts(
     doorPort,
     rpc,
     documents,
+    bulk,
     feed,
     roster,
     present: presence.present,
@@ -196,12 +203,12 @@ async function startParts(
   }
 }
 
-/** Beside the mesh's port, so that one who knows that one finds it; anywhere else where it is taken. */
-async function listenBeside(door: Door, port: number): Promise<number> {
+/** Beside the mesh's port, so that who knows that one finds it; anywhere else where it is taken. */
+async function listenBeside(listener: Pick<Door, 'listen'>, port: number): Promise<number> {
   try {
-    return await door.listen(doorPortBeside(port))
+    return await listener.listen(port)
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error
-    return door.listen(0)
+    return listener.listen(0)
   }
 }
