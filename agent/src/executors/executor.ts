@@ -97,6 +97,14 @@ export interface StageEstimate {
   readonly memoryBytes: number
 }
 
+/** How fast a machine computes, measured without a model. */
+export interface Benchmark {
+  /** 10^9 operations a second of convolutions, at the precision that models run at. */
+  readonly gflops: number
+  /** What computed: 'cpu', 'cuda', ... */
+  readonly provider: string
+}
+
 export interface InputValidation {
   /** The inputs that are judged; their range and their dropdown are not checked besides. */
   readonly inputs: readonly string[]
@@ -133,6 +141,12 @@ export interface Executor {
   estimate(stage: Stage): Promise<StageEstimate>
   /** A stage may come soon: whatever takes time before the first one can begin now. Never throws. */
   prepare(): void
+  /**
+   * Measures once how fast this machine is: when nothing runs, and given up for a stage that comes
+   * meanwhile until there is time again. Absent where there is nothing to measure.
+   * @throws MeshError `interrupted`, `runner_died`, or what the provider says.
+   */
+  benchmark?(signal: AbortSignal): Promise<Benchmark>
   /**
    * Runs the stage to its end.
    * @throws MeshError `node_failed` with details `{ nodeId, classType }`, `interrupted`,

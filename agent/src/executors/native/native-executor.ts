@@ -97,6 +97,7 @@ export function createNativeExecutor(
     estimate: (stage) => estimateStage(stage, folders, files),
     prepare: () => runner.prepare(),
     run: (stage, runOptions) => runner.run(stage, runOptions),
+    benchmark: (signal) => runner.benchmark(signal),
     free: (what) => runner.free(what),
     testProviders: () => runner.testProviders(),
     openModelFiles: () => runner.openFiles,

@@ -40,8 +40,11 @@ export interface RunnerChild {
   kill(): void
 }
 
-/** The rows of `Reports` that concern a run, and the child's end. */
-export interface RunHandlers extends Pick<Handlers<Reports>, 'event' | 'finished' | 'failed'> {
+type RunReports = Pick<Handlers<Reports>, 'event' | 'finished' | 'benchmarked' | 'failed'>
+
+/** The rows of `Reports` that concern a run or a benchmark, and the child's end. */
+export interface RunHandlers extends Partial<RunReports> {
+  failed: RunReports['failed']
   exited(exit: RunnerExit): void
 }
 
@@ -97,8 +100,9 @@ export function startRunnerChild({
       providers.push(report)
     },
     ready: () => reportReady(),
-    event: (message) => runHandlers?.event(message),
-    finished: (message) => runHandlers?.finished(message),
+    event: (message) => runHandlers?.event?.(message),
+    finished: (message) => runHandlers?.finished?.(message),
+    benchmarked: (message) => runHandlers?.benchmarked?.(message),
     failed: (message) => runHandlers?.failed(message),
     released: () => reportReleased(),
     open: ({ files }) => {

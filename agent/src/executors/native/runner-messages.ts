@@ -4,7 +4,7 @@
  */
 import type { ErrorReport } from '@comfymesh/protocol/errors'
 import type { FolderSettings } from '../../models/folders.ts'
-import type { Stage, StageEvent, StageResult } from '../executor.ts'
+import type { Benchmark, Stage, StageEvent, StageResult } from '../executor.ts'
 import type { ProviderName, ProviderReport, SessionSettings } from './sessions/settings.ts'
 
 export interface RunnerConfiguration {
@@ -27,6 +27,8 @@ export interface Commands {
   /** Always the first message; the runner tests providers and answers `ready`. */
   configure: { readonly configuration: RunnerConfiguration }
   run: { readonly run: number; readonly stage: Stage; readonly previews: boolean }
+  /** Measure the speed; answered with `benchmarked`. Between runs only, and cancelled as they are. */
+  benchmark: { readonly run: number }
   cancel: { readonly run: number }
   /** Close all models; between runs only, and answered with `released`. */
   release: Record<never, never>
@@ -40,6 +42,7 @@ export interface Reports {
   ready: Record<never, never>
   event: { readonly run: number; readonly event: StageEvent }
   finished: { readonly run: number; readonly result: StageResult }
+  benchmarked: { readonly run: number; readonly benchmark: Benchmark }
   failed: { readonly run: number; readonly error: ErrorReport }
   released: Record<never, never>
   /** The model files that are open, as absolute paths; after each run. */

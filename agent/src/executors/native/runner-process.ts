@@ -5,11 +5,11 @@
  */
 import { MeshError } from '@comfymesh/protocol/errors'
 import { createTurns, untilAborted } from '../../base/turns.ts'
-import type { RunOptions, Stage, StageResult } from '../executor.ts'
+import type { Benchmark, RunOptions, Stage, StageResult } from '../executor.ts'
 import { type RunnerChild, startRunnerChild } from './runner-child.ts'
 import { crashReport, diedAtStart } from './runner-exit.ts'
 import type { RunnerConfiguration } from './runner-messages.ts'
-import { runOnChild } from './runner-run.ts'
+import { benchmarkOnChild, runOnChild } from './runner-run.ts'
 import type { ProviderReport } from './sessions/settings.ts'
 
 export interface RunnerProcessOptions {
@@ -33,6 +33,8 @@ export interface RunnerProcess {
   prepare(): void
   /** Runs one stage; others wait their turn. @throws MeshError */
   run(stage: Stage, options: RunOptions): Promise<StageResult>
+  /** See Executor.benchmark. */
+  benchmark(signal: AbortSignal): Promise<Benchmark>
   /** Tests every provider of the platform in a child of its own. @throws MeshError `runner_died` */
   testProviders(): Promise<readonly ProviderReport[]>
   /** Between stages; see Executor.free. */
@@ -56,6 +58,8 @@ export function createRunnerProcess(options: RunnerProcessOptions): RunnerProces
   let child: RunnerChild | undefined
   let starting: Promise<RunnerChild> | undefined
   let idleTimer: NodeJS.Timeout | undefined
+  /** Ends the benchmark under way, for a stage that came. */
+  let interruptBenchmark = (): void => {}
 
   async function start(): Promise<RunnerChild> {
     const providers = { known, testAll: false }
@@ -101,6 +105,27 @@ export function createRunnerProcess(options: RunnerProcessOptions): RunnerProces
     }
   }
 
+  /** @returns undefined when a stage was there, or came. @throws MeshError as Executor.benchmark */
+  async function benchmarkInTurn(signal: AbortSignal): Promise<Benchmark | undefined> {
+    const release = await takeTurn(signal)
+    const attempt = new AbortController()
+    interruptBenchmark = () => attempt.abort()
+    try {
+      if (unfinished.size > 0) return undefined
+      clearTimeout(idleTimer)
+      const either = AbortSignal.any([signal, attempt.signal])
+      const runner = await untilAborted(ready(), either)
+      return await benchmarkOnChild(runner, { ...options, signal: either })
+    } catch (error) {
+      if (attempt.signal.aborted && !signal.aborted) return undefined
+      throw error
+    } finally {
+      interruptBenchmark = () => {}
+      startIdling()
+      release()
+    }
+  }
+
   return {
     prepare: () => {
       if (stopping.signal.aborted || child !== undefined || starting !== undefined) return
@@ -116,11 +141,19 @@ export function createRunnerProcess(options: RunnerProcessOptions): RunnerProces
       if (signal.aborted || stopping.signal.aborted) abort()
       signal.addEventListener('abort', abort, { once: true })
       unfinished.add(own)
+      interruptBenchmark()
       try {
         return await runInTurn(stage, { signal: own.signal, report })
       } finally {
         unfinished.delete(own)
         signal.removeEventListener('abort', abort)
+      }
+    },
+    benchmark: async (signal) => {
+      const either = AbortSignal.any([signal, stopping.signal])
+      for (;;) {
+        const benchmark = await benchmarkInTurn(either)
+        if (benchmark !== undefined) return benchmark
       }
     },
     testProviders: async () => {

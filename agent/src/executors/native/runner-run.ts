@@ -1,27 +1,29 @@
-/** One stage on a running child, from the command to its result, cancellation included. */
+/** One stage or benchmark on a running child, from the command to its result, cancellation included. */
 import { MeshError } from '@comfymesh/protocol/errors'
-import type { RunOptions, Stage, StageNode, StageResult } from '../executor.ts'
+import type { Benchmark, RunOptions, Stage, StageNode, StageResult } from '../executor.ts'
 import type { RunnerChild } from './runner-child.ts'
 import { diedRunning } from './runner-exit.ts'
 
 let lastRun = 0
 
+export interface ChildRunOptions {
+  readonly signal: AbortSignal
+  /** How long it may take to yield once it is cancelled. */
+  readonly cancelGraceMs: number
+}
+
 /** @throws MeshError what the child reports, `interrupted`, or `runner_died`. */
 export function runOnChild(
   child: RunnerChild,
   stage: Stage,
-  options: RunOptions & { readonly previews: boolean; readonly cancelGraceMs: number },
+  {
+    report,
+    previews,
+    ...options
+  }: ChildRunOptions & Pick<RunOptions, 'report'> & { readonly previews: boolean },
 ): Promise<StageResult> {
-  const { signal, report, previews, cancelGraceMs } = options
-  lastRun += 1
-  const run = lastRun
   let running: StageNode | undefined
-  let graceTimer: NodeJS.Timeout | undefined
-  const cancel = (): void => {
-    child.send({ type: 'cancel', run })
-    graceTimer = setTimeout(() => child.kill(), cancelGraceMs)
-  }
-  const settled = new Promise<StageResult>((resolve, reject) => {
+  return onChild<StageResult>(child, options, (run, settle) => {
     child.listen({
       event: ({ event }) => {
         if (event.type === 'node-started') {
@@ -29,12 +31,50 @@ export function runOnChild(
         }
         report(event)
       },
-      finished: ({ result }) => resolve(result),
-      failed: ({ error }) => reject(MeshError.fromReport(error)),
-      exited: (exit) => reject(signal.aborted ? interrupted(stage) : diedRunning(exit, running)),
+      finished: ({ result }) => settle.resolve(result),
+      failed: ({ error }) => settle.reject(MeshError.fromReport(error)),
+      exited: (exit) => settle.exited(() => diedRunning(exit, running)),
     })
+    child.send({ type: 'run', run, stage, previews })
   })
-  child.send({ type: 'run', run, stage, previews })
+}
+
+/** @throws MeshError as runOnChild */
+export function benchmarkOnChild(child: RunnerChild, options: ChildRunOptions): Promise<Benchmark> {
+  return onChild<Benchmark>(child, options, (run, settle) => {
+    child.listen({
+      benchmarked: ({ benchmark }) => settle.resolve(benchmark),
+      failed: ({ error }) => settle.reject(MeshError.fromReport(error)),
+      exited: (exit) => settle.exited(() => diedRunning(exit, undefined)),
+    })
+    child.send({ type: 'benchmark', run })
+  })
+}
+
+interface Settle<T> {
+  resolve(result: T): void
+  reject(error: MeshError): void
+  /** The child ended: on our word if it was cancelled, else `died` says how. */
+  exited(died: () => MeshError): void
+}
+
+/** From the command to its answer; a child that does not yield to cancellation is killed. */
+function onChild<T>(
+  child: RunnerChild,
+  { signal, cancelGraceMs }: ChildRunOptions,
+  begin: (run: number, settle: Settle<T>) => void,
+): Promise<T> {
+  lastRun += 1
+  const run = lastRun
+  let graceTimer: NodeJS.Timeout | undefined
+  const cancel = (): void => {
+    child.send({ type: 'cancel', run })
+    graceTimer = setTimeout(() => child.kill(), cancelGraceMs)
+  }
+  const settled = new Promise<T>((resolve, reject) => {
+    const exited = (died: () => MeshError) => reject(signal.aborted ? interrupted() : died())
+    begin(run, { resolve, reject, exited })
+  })
   if (signal.aborted) cancel()
   signal.addEventListener('abort', cancel, { once: true })
   return settled.finally(() => {
@@ -44,6 +84,6 @@ export function runOnChild(
   })
 }
 
-function interrupted(stage: Stage): MeshError {
-  return new MeshError('interrupted', `stage ${stage.id} was cancelled`)
+function interrupted(): MeshError {
+  return new MeshError('interrupted', 'the stage was cancelled')
 }

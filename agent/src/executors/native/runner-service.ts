@@ -4,7 +4,7 @@
  */
 import { MeshError } from '@comfymesh/protocol/errors'
 import { ModelFolders } from '../../models/folders.ts'
-import type { StageResult } from '../executor.ts'
+import type { Benchmark, StageEvent } from '../executor.ts'
 import type { NodeRow } from './node.ts'
 import { createOutputCache } from './output-cache.ts'
 import {
@@ -15,9 +15,11 @@ import {
   type Reports,
   type RunnerConfiguration,
 } from './runner-messages.ts'
+import { measureSpeed } from './sessions/benchmark.ts'
 import { createModelSessions, type OwnedModelSessions } from './sessions/model-sessions.ts'
 import { testProviders } from './sessions/providers.ts'
 import { createStageRunner, type StageRunner, type StageRunnerModules } from './stage-runner.ts'
+import { yieldToMessages } from './yield.ts'
 
 /**
  * Serves the process that forked this one until it goes away.
@@ -41,15 +43,24 @@ export function serveStages(
       const controller = new AbortController()
       running = { run, controller }
       send(
-        await outcome(run, () =>
-          configured!.runStage(stage, {
-            signal: controller.signal,
-            previews,
-            report: (event) => send({ type: 'event', run, event }),
-          }),
-        ),
+        await outcome(run, async () => {
+          const { signal } = controller
+          const report = (event: StageEvent) => send({ type: 'event', run, event })
+          const result = await configured!.runStage(stage, { signal, previews, report })
+          return { type: 'finished', run, result }
+        }),
       )
       sendOpenFiles()
+    },
+    benchmark: async ({ run }) => {
+      const controller = new AbortController()
+      running = { run, controller }
+      send(
+        await outcome(run, async () => {
+          const benchmark = await configured!.benchmark(() => yieldToMessages(controller.signal))
+          return { type: 'benchmarked', run, benchmark }
+        }),
+      )
     },
     cancel: ({ run }) => {
       if (running?.run === run) running.controller.abort()
@@ -69,6 +80,8 @@ export function serveStages(
 interface Configured {
   readonly runStage: StageRunner
   readonly models: OwnedModelSessions
+  /** @param beforeRun see measureSpeed. */
+  benchmark(beforeRun: () => Promise<void>): Promise<Benchmark>
 }
 
 async function configure(
@@ -88,12 +101,17 @@ async function configure(
     outputs: createOutputCache(outputCacheBytes),
     valuesFolder,
   })
-  return { runStage, models }
+  const benchmark = async (beforeRun: () => Promise<void>) =>
+    measureSpeed(models.usable(), sessions, beforeRun)
+  return { runStage, models, benchmark }
 }
 
-async function outcome(run: number, work: () => Promise<StageResult>): Promise<Message<Reports>> {
+async function outcome(
+  run: number,
+  work: () => Promise<Message<Reports>>,
+): Promise<Message<Reports>> {
   try {
-    return { type: 'finished', run, result: await work() }
+    return await work()
   } catch (thrown) {
     const error = MeshError.from(thrown)
     // The stack stays here, in the agent's log; only the report crosses over.

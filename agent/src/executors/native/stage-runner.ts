@@ -15,6 +15,7 @@ import type { OutputCache } from './output-cache.ts'
 import { createStageInputs, type StageInputs } from './stage-inputs.ts'
 import { createProgressReporter } from './stage-progress.ts'
 import { handOut } from './travel/stage-values.ts'
+import { yieldToMessages } from './yield.ts'
 
 export interface StageRunnerModules {
   readonly rows: ReadonlyMap<string, NodeRow>
@@ -200,14 +201,4 @@ function nodeError(node: StageNode, thrown: unknown): MeshError {
   const code = TELLING_CODES.has(error.code) ? error.code : 'node_failed'
   const details = { ...error.details, nodeId: node.id, classType: node.classType }
   return new MeshError(code, error.message, { details, cause: error.cause ?? error })
-}
-
-/**
- * Lets messages that arrived meanwhile be read, then stops if one of them cancelled.
- * Twice, because an immediate that is set while polling runs before the next poll.
- * @throws MeshError `interrupted`
- */
-async function yieldToMessages(signal: AbortSignal): Promise<void> {
-  for (let i = 0; i < 2; i++) await new Promise((resolve) => setImmediate(resolve))
-  if (signal.aborted) throw new MeshError('interrupted', 'the stage was cancelled')
 }

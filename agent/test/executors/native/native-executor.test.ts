@@ -135,6 +135,38 @@ t.test('previews come only when asked for, and not too often', async (t) => {
   }
 })
 
+t.test('the speed is measured when nothing runs, and a stage goes first', async (t) => {
+  const executor = testExecutorOf(t)
+  t.teardown(() => executor.stop())
+  const never = new AbortController().signal
+  const order: string[] = []
+  const busy = runAndRecord(executor, stageOf([slow(2, 20)]))
+  const measured = executor.benchmark!(never).then((benchmark) => {
+    order.push('measured')
+    return benchmark
+  })
+  const late = runAndRecord(executor, stageOf([value])).then(() => order.push('stage'))
+  await Promise.all([busy, late])
+  t.match(await measured, { provider: 'cpu', gflops: Number })
+  t.same(order, ['stage', 'measured'])
+
+  const again = executor.benchmark!(never)
+  t.match(await runAndRecord(executor, stageOf([value])), { result: { sessionMs: 0 } })
+  t.match(await again, { provider: 'cpu' }, 'one that was given up is taken up again')
+  await t.rejects(executor.benchmark!(AbortSignal.abort()), { code: 'interrupted' })
+})
+
+t.test('a benchmark ends with the agent, or with its runner', async (t) => {
+  const executor = testExecutorOf(t)
+  const never = new AbortController().signal
+  await runAndRecord(executor, stageOf([value]))
+  const dying = executor.benchmark!(never)
+  process.kill(executor.runnerPid!, 'SIGKILL')
+  await t.rejects(dying, { code: 'runner_died' })
+  const stopped = executor.benchmark!(never)
+  await Promise.all([executor.stop(), t.rejects(stopped, { code: 'interrupted' })])
+})
+
 t.test('an idle runner ends', async (t) => {
   const executor = testExecutorOf(t, { idleShutdownMs: 50 })
   t.teardown(() => executor.stop())

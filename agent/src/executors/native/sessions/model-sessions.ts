@@ -29,6 +29,8 @@ export interface OwnedModelSessions extends ModelSessions {
   release(): Promise<void>
   /** The model files of those that are open, as absolute paths. */
   readonly files: readonly string[]
+  /** The provider that computes. @throws MeshError `node_failed` where none can. */
+  usable(): ProviderReport
 }
 
 /**
@@ -55,14 +57,16 @@ export function createModelSessions(
       measureBytes: provider?.name === 'cpu' ? anonymousBytes : () => undefined,
     }),
   }
-  const modules = (): NetworkModules => {
+  const usable = (): ProviderReport => {
     if (provider === undefined) throw noProvider(reports)
-    return { ...common, provider }
+    return provider
   }
+  const modules = (): NetworkModules => ({ ...common, provider: usable() })
   return {
     textEncoder: async (handle) => openTextEncoder(modules(), handle),
     denoiser: async (handle) => openDenoiser(modules(), limits, handle),
     autoencoder: async (handle) => openAutoencoder(modules(), handle),
+    usable,
     release: () => common.sessions.clear(),
     get files() {
       return common.sessions.sources

@@ -104,6 +104,35 @@ export function speedGraph(): TestModel {
   return { model: graph.encode(), input }
 }
 
+/** Channels of the benchmark: those of the widest part of SD's autoencoder's decoder. */
+const BENCHMARK_CHANNELS = 128
+const BENCHMARK_LAYERS = 2
+
+/**
+ * Two convolutions of a square, as the networks are mostly made of. What goes in and comes out is
+ * small, so that nothing but computing counts.
+ * @returns also how many operations a run takes.
+ */
+export function benchmarkGraph(
+  side: number,
+  compute: Compute,
+): TestModel & { readonly gigaOps: number } {
+  const graph = new GraphBuilder('benchmark')
+  const channels = BENCHMARK_CHANNELS
+  const input = [1, channels, 1, 1]
+  const weight = weights(graph, compute)
+  const kernel = weight(channels, channels, 3, 3)
+  const bias = weight(channels)
+  let x = resizeNearest(graph, cast(graph, graph.input('x', 'float32', input), compute), side, side)
+  for (let layer = 0; layer < BENCHMARK_LAYERS; layer++) {
+    x = convolution(graph, x, kernel, bias, { padding: [1, 1, 1, 1] })
+  }
+  const mean = graph.node('GlobalAveragePool', [x], input)
+  graph.output('y', cast(graph, mean, 'float32'))
+  const multiplications = channels * channels * 3 * 3 * side * side * BENCHMARK_LAYERS
+  return { model: graph.encode(), input, gigaOps: (2 * multiplications) / 1e9 }
+}
+
 type Weights = (...shape: number[]) => Value
 
 /** Pattern tensors scaled so that layers keep the size of what passes through them. */

@@ -120,14 +120,19 @@ async function run(
   })
 }
 
-/** The faster of two runs after one that compiles; a hopeless one is not repeated. */
-async function bestRunMs(
+/**
+ * The faster of two runs after one that compiles; a hopeless one is not repeated.
+ * @param beforeRun may end it by throwing.
+ */
+export async function bestRunMs(
   name: ProviderName,
   settings: SessionSettings,
   { model, input }: TestModel,
+  beforeRun: () => Promise<void> = async () => {},
 ): Promise<number> {
   return withSession(name, settings, model, async (session) => {
     const timedRun = async (): Promise<number> => {
+      await beforeRun()
       const startedAt = performance.now()
       await session.run({ x: patternTensor(input) })
       return performance.now() - startedAt

@@ -1,0 +1,100 @@
+import t from 'tap'
+import { createMachineSpeed } from '../../src/execution/machine-speed.ts'
+import type { Executor } from '../../src/executors/executor.ts'
+import type { Benchmarks, KeptBenchmark } from '../../src/store/benchmarks.ts'
+
+function memory(): Benchmarks {
+  const kept = new Map<string, KeptBenchmark>()
+  return {
+    get: async (conditions) => kept.get(conditions),
+    put: async (conditions, benchmark) => void kept.set(conditions, benchmark),
+  }
+}
+
+interface Life {
+  readonly benchmarks: Benchmarks
+  readonly version?: string
+  readonly provider?: string
+  readonly device?: string
+  readonly benchmark?: NonNullable<Executor['benchmark']>
+}
+
+/** The part of an agent, and what comes of it: what it knows, or what it warns of. */
+function live({ benchmarks, version = '1', provider, device = 'A CPU', ...executor }: Life) {
+  let finish: (outcome: KeptBenchmark | string) => void = () => {}
+  const outcome = new Promise<KeptBenchmark | string>((resolve) => {
+    finish = resolve
+  })
+  const speed = createMachineSpeed(
+    { version, settings: { ...(provider !== undefined && { provider }) }, delayMs: 0 },
+    {
+      executor: { name: 'native', ...executor },
+      benchmarks,
+      devices: { read: async () => [{ name: device, kind: 'cpu', totalBytes: 1 }] },
+      warn: finish,
+    },
+  )
+  speed.start(finish)
+  return { speed, outcome }
+}
+
+t.test('measured once for each machine, provider and version', async (t) => {
+  const benchmarks = memory()
+  let measured = 0
+  const benchmark = async () => ({ gflops: ++measured, provider: 'cpu' })
+  const changes = [{}, { version: '2' }, { provider: 'cuda' }, { device: 'Another' }]
+  for (const [index, change] of changes.entries()) {
+    for (const time of ['first', 'second']) {
+      const { speed, outcome } = live({ benchmarks, benchmark, ...change })
+      t.same(await outcome, { gflops: index + 1, provider: 'cpu' }, time)
+      t.same(speed.current(), await outcome)
+      await speed.stop()
+    }
+  }
+})
+
+t.test('a measurement that fails is told of, and tried again by the next start', async (t) => {
+  const benchmarks = memory()
+  const failing = async () => Promise.reject(new Error('the driver is gone'))
+  const { speed, outcome } = live({ benchmarks, benchmark: failing })
+  t.match(await outcome, /could not be measured/)
+  t.equal(speed.current(), undefined)
+  const next = live({ benchmarks, benchmark: async () => ({ gflops: 7, provider: 'cpu' }) })
+  t.match(await next.outcome, { gflops: 7 })
+})
+
+t.test('what cannot be kept counts all the same', async (t) => {
+  const full = { ...memory(), put: async () => Promise.reject(new Error('disk full')) }
+  const { speed, outcome } = live({
+    benchmarks: full,
+    benchmark: async () => ({ gflops: 7, provider: 'cpu' }),
+  })
+  t.match(await outcome, /could not be kept/)
+  await speed.stop()
+  t.match(speed.current(), { gflops: 7 })
+})
+
+t.test('stopping ends a measurement, and says nothing', async (t) => {
+  let begun = () => {}
+  const measuring = new Promise<void>((resolve) => {
+    begun = resolve
+  })
+  const { speed, outcome } = live({
+    benchmarks: memory(),
+    benchmark: (signal) =>
+      new Promise((_, reject) => {
+        signal.addEventListener('abort', () => reject(new Error('interrupted')))
+        begun()
+      }),
+  })
+  await measuring
+  await speed.stop()
+  t.equal(speed.current(), undefined)
+  t.equal(await Promise.race([outcome, 'silence']), 'silence')
+})
+
+t.test('where there is nothing to measure nothing is known', async (t) => {
+  const { speed } = live({ benchmarks: memory() })
+  await speed.stop()
+  t.equal(speed.current(), undefined)
+})
