@@ -105,6 +105,11 @@ const typeColours: { readonly [type: string]: string } = {
   CONTROL_NET: '#6ee7b7',
   CLIP_VISION: '#a8dadc',
   STYLE_MODEL: '#c2ffae',
+  CLIP_VISION_OUTPUT: '#ad7452',
+  NOISE: '#b0b0b0',
+  GUIDER: '#66ffff',
+  SAMPLER: '#ecb4b4',
+  SIGMAS: '#cdffcd',
 }
 
 export function colourOf(type: string): string {

@@ -13,6 +13,7 @@ export interface View {
 
 export const views: readonly View[] = [
   { path: '/', title: 'Create', view: CreateView },
+  { path: '/editor', title: 'Editor', view: lazy(() => import('./editor/editor-view.tsx')) },
   { path: '/queue', title: 'Queue', view: lazy(() => import('./queue/queue-view.tsx')) },
   { path: '/gallery', title: 'Gallery', view: lazy(() => import('./gallery/gallery-view.tsx')) },
   { path: '/mesh', title: 'Mesh', view: lazy(() => import('./mesh/mesh-view.tsx')) },

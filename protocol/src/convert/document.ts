@@ -175,7 +175,8 @@ function grouped<Key>(
 /** Sockets of one node; a stranger's file may claim millions, and each is looked for among all. */
 const MOST_SOCKETS = 2000
 
-function readNode(value: JsonValue, where: string): WorkflowNode {
+/** @throws MeshError `invalid_prompt` for what is no node; `where` says which. */
+export function readNode(value: JsonValue, where: string): WorkflowNode {
   if (!isObject(value)) throw notAWorkflow(`${where} is no object`)
   const id = idOf(value.id)
   if (id === undefined) throw notAWorkflow(`${where} has no id`)

@@ -9,6 +9,7 @@ import { isObject, objectOf, type WorkflowNode, type WorkflowSlot } from './docu
 import {
   controlSlots,
   defaultOf,
+  hasControl,
   isWidget,
   settingsOf,
   typeOf,
@@ -20,6 +21,10 @@ export interface Widget {
   readonly spec: InputSpec
   /** Undefined where neither the file nor the definition has one. */
   value: JsonValue | undefined
+  /** Where the file keeps the value: its place in the list, or its name. */
+  readonly at?: number | string
+  /** Where the list says what becomes of the value after each run. */
+  readonly controlAt?: number
 }
 
 export interface NodeInput {
@@ -59,7 +64,7 @@ export function plainLayout(node: WorkflowNode): NodeLayout {
 export function layoutNode(node: WorkflowNode, definition: NodeDefinition): NodeLayout {
   const specs = orderedSpecs(definition)
   const slots = new Map(node.inputs.map((slot) => [slot.name, slot]))
-  const values = valueReader(withoutForcedInputs(node.widgetValues, specs))
+  const values = valueReader(node.widgetValues, forcedInputs(node.widgetValues, specs))
   const sockets: NodeInput[] = []
   const widgets: Widget[] = []
 
@@ -79,10 +84,15 @@ export function layoutNode(node: WorkflowNode, definition: NodeDefinition): Node
   }
 
   function addWidget(name: string, spec: InputSpec, values: ValueReader): void {
-    const given = values.take(name)
+    const { given, at } = values.take(name)
     const widget = { name, spec, value: given === undefined ? defaultOf(spec) : given }
-    widgets.push({ ...widget, value: valueInPrompt(node.type, widget) })
-    values.skip(controlSlots(name, spec))
+    const controlAt = values.skip(controlSlots(name, spec))
+    widgets.push({
+      ...widget,
+      value: valueInPrompt(node.type, widget),
+      ...(at !== undefined && { at }),
+      ...(controlAt !== undefined && hasControl(spec) && { controlAt }),
+    })
     if (isObject(settingsOf(spec).remote) && objectOf(settingsOf(spec).remote).refresh_button) {
       values.skip(REFRESH_SLOTS)
       widgets.push({ name: 'refresh', spec: ['BUTTON'], value: 'refresh' })
@@ -150,45 +160,54 @@ function inputOf(name: string, type: string, slot: WorkflowSlot | undefined): No
 }
 
 interface ValueReader {
-  /** The next value, or the one of this name; undefined when the file has none. */
-  take(name: string): JsonValue | undefined
-  /** Passes over slots that are no inputs. */
-  skip(count: number): void
+  /** The next value, or the one of this name, and where it is kept; undefined where there is none. */
+  take(name: string): { readonly given: JsonValue | undefined; readonly at?: number | string }
+  /** Passes over places that are no inputs. @returns the first of them. */
+  skip(count: number): number | undefined
 }
 
 /** For widgets that came after the file was read. */
-const noValues: ValueReader = { take: () => undefined, skip() {} }
+const noValues: ValueReader = { take: () => ({ given: undefined }), skip: () => undefined }
 
-function valueReader(values: WorkflowNode['widgetValues']): ValueReader {
+/** @param left out of the list: places that belong to no widget. */
+function valueReader(values: WorkflowNode['widgetValues'], left: ReadonlySet<number>): ValueReader {
   if (!Array.isArray(values)) {
     const named = values as JsonObject
-    return { take: (name) => (Object.hasOwn(named, name) ? named[name] : undefined), skip() {} }
+    return {
+      take: (name) => ({ given: Object.hasOwn(named, name) ? named[name] : undefined, at: name }),
+      skip: () => undefined,
+    }
   }
-  let at = 0
+  let next = 0
+  const advance = () => {
+    while (left.has(next)) next++
+    return next++
+  }
   return {
-    take: () => values[at++],
-    skip(count) {
-      at += count
+    take() {
+      const at = advance()
+      return { given: values[at], at }
     },
+    skip: (count) => Array.from({ length: count }, advance)[0],
   }
 }
 
 /**
  * Before 1.16 the frontend saved a value for inputs that only a link can fill. They are
- * known by the number of values alone.
+ * known by the number of values alone. @returns the places of those values.
  */
-function withoutForcedInputs(
+function forcedInputs(
   values: WorkflowNode['widgetValues'],
   specs: readonly NamedSpec[],
-): WorkflowNode['widgetValues'] {
-  if (!Array.isArray(values)) return values
+): ReadonlySet<number> {
+  if (!Array.isArray(values)) return new Set()
   const isForcedAt = specs.flatMap(([, spec, isOptional]) => {
     const isForced = !isWidget(spec, isOptional) && isWidget(spec, isOptional, { forced: true })
     if (!isForced && !isWidget(spec, isOptional)) return []
     return settingsOf(spec).control_after_generate ? [isForced, false] : [isForced]
   })
-  const isOld = isForcedAt.length === values.length && isForcedAt.includes(true)
-  return isOld ? values.filter((_, index) => !isForcedAt[index]) : values
+  if (isForcedAt.length !== values.length) return new Set()
+  return new Set(isForcedAt.flatMap((isForced, at) => (isForced ? [at] : [])))
 }
 
 /** The inputs of the chosen option of a dynamic combo. */

@@ -93,6 +93,9 @@ export function controlSlots(name: string, spec: InputSpec): number {
   return type === 'COMBO' && control ? 2 : 0
 }
 
+/** Whether the first of those places says what happens after each run; a box has none. */
+export const hasControl = (spec: InputSpec): boolean => typeOf(spec) !== 'BOUNDING_BOX'
+
 const SAMPLERS: ReadonlySet<string> = new Set(['KSampler', 'KSamplerAdvanced'])
 
 /** A saved value as the frontend reads it: old names of samplers, choices that were never made. */

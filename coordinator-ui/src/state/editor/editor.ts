@@ -1,0 +1,151 @@
+/**
+ * The workflow that is being edited, with what it was before, and its run. Kept in the browser at
+ * each change: a reload, a crash or a lost connection loses nothing.
+ */
+import { type JsonObject, parseJson, stringifyJson } from '@comfymesh/protocol/json'
+import { createStore } from '../store.ts'
+import { emptyWorkflow, openedWorkflow, type Workflow } from './document.ts'
+import { amended, ended, type History, redone, startHistory, step, undone } from './history.ts'
+import { noProblems, type RunProblems } from './run-state.ts'
+
+export interface Document {
+  readonly name: string
+  readonly workflow: Workflow
+}
+
+export interface EditorState {
+  readonly history: History<Document>
+  /** What lies in the user's folder, or was opened from elsewhere; everything else is not saved. */
+  readonly saved: Document | undefined
+  /** The latest run of this page. */
+  readonly jobId?: string
+  /** Why the agent refused to run it. */
+  readonly problems: RunProblems
+  /** Whether the browser has kept the latest change. */
+  readonly isKept: boolean
+}
+
+export const UNNAMED = 'Unnamed workflow'
+
+/** Of this tab, and for the next one: a reload finds its own, a new tab what was done last. */
+const KEY = 'comfymesh.editor'
+
+const started: Document = { name: UNNAMED, workflow: emptyWorkflow() }
+
+export const editor = createStore<EditorState>(stored())
+
+export const currentDocument = (): Document => editor.get().history.present
+
+export function isDirty({ history: { present }, saved }: EditorState): boolean {
+  return saved === undefined
+    ? present.workflow !== started.workflow
+    : present.name !== saved.name || present.workflow !== saved.workflow
+}
+
+/** @param topic edits of one topic in a row are one step. */
+export function edit(change: (workflow: Workflow) => Workflow, topic?: string): void {
+  editor.set((state) => {
+    const { present } = state.history
+    const workflow = change(present.workflow)
+    if (workflow === present.workflow) return state
+    return { ...state, history: step(state.history, { ...present, workflow }, topic) }
+  })
+}
+
+/** The next edit is a step of its own. */
+export const endStep = () => changeHistory(ended)
+export const undo = () => changeHistory(undone)
+export const redo = () => changeHistory(redone)
+
+function changeHistory(change: (history: History<Document>) => History<Document>): void {
+  editor.set((state) => ({ ...state, history: change(state.history) }))
+}
+
+/** Opens another workflow; undo brings back the one before. */
+export function openDocument(opened: Document, isSaved = true): void {
+  editor.set(({ history, saved, isKept }) => ({
+    history: step(history, opened),
+    saved: isSaved ? opened : saved,
+    problems: noProblems,
+    isKept,
+  }))
+}
+
+/** Changes what is, without a step that a user would have to undo. */
+export function amend(change: (workflow: Workflow) => Workflow): void {
+  changeHistory((history) => {
+    const { present } = history
+    return amended(history, { ...present, workflow: change(present.workflow) })
+  })
+}
+
+/** What was given lies in the user's folder now, by that name. */
+export function markSaved(saved: Document): void {
+  editor.set((state) => {
+    const { present } = state.history
+    const isPresent = present.workflow === saved.workflow
+    const history = isPresent ? amended(state.history, saved) : state.history
+    return { ...state, history, saved }
+  })
+}
+
+export const setProblems = (problems: RunProblems) =>
+  editor.set((state) => ({ ...state, problems }))
+
+export const setRun = (jobId: string) =>
+  editor.set((state) => ({ ...state, jobId, problems: noProblems }))
+
+let waiting: ReturnType<typeof setTimeout> | undefined
+/** Long enough for a word that is typed, and short enough for a crash. */
+const KEEP_AFTER_MS = 250
+
+/** Keeps each change soon, and the last ones when the page goes. @returns stops. */
+export function keepEditor(): () => void {
+  let before = editor.get().history.present
+  const unsubscribe = editor.subscribe(() => {
+    if (editor.get().history.present === before) return
+    before = editor.get().history.present
+    waiting ??= setTimeout(keepNow, KEEP_AFTER_MS)
+  })
+  window.addEventListener('pagehide', keepNow)
+  return () => {
+    keepNow()
+    unsubscribe()
+    window.removeEventListener('pagehide', keepNow)
+  }
+}
+
+function keepNow(): void {
+  clearTimeout(waiting)
+  waiting = undefined
+  const state = editor.get()
+  const { present } = state.history
+  const isKept = stores(stringifyJson({ ...present, isDirty: isDirty(state) }))
+  if (isKept !== state.isKept) editor.set({ ...state, isKept })
+}
+
+function stores(text: string): boolean {
+  try {
+    sessionStorage.setItem(KEY, text)
+    localStorage.setItem(KEY, text)
+    return true
+  } catch {
+    // Full or forbidden: the page says so, and the file can still be saved.
+    return false
+  }
+}
+
+function stored(): EditorState {
+  const fresh = (present: Document, saved?: Document): EditorState => {
+    return { history: startHistory(present), saved, problems: noProblems, isKept: true }
+  }
+  try {
+    const text = sessionStorage.getItem(KEY) ?? localStorage.getItem(KEY)
+    if (text === null) return fresh(started)
+    const { name, workflow, isDirty } = parseJson(text) as JsonObject
+    const present = { name: String(name), workflow: openedWorkflow(workflow ?? null) }
+    return fresh(present, isDirty === true ? undefined : present)
+  } catch {
+    return fresh(started)
+  }
+}

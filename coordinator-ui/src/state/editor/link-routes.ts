@@ -1,0 +1,42 @@
+/** The way of each link through the points that ComfyUI's users drew it around. */
+import { objectOf } from '@comfymesh/protocol/convert/document'
+import type { JsonValue } from '@comfymesh/protocol/json'
+import { type LinkId, listOf, type Point, type Workflow } from './document.ts'
+import { pairOf } from './node-view.ts'
+
+/** From the output on; links that go straight are not listed. */
+export function linkRoutes(workflow: Workflow): ReadonlyMap<LinkId, readonly Point[]> {
+  const { extra, reroutes, links } = workflow
+  const inside = objectOf(extra)
+  const points = new Map(
+    [...listOf(reroutes), ...listOf(inside.reroutes)].map((one) => {
+      const { id, pos, parentId } = objectOf(one)
+      const [x, y] = pairOf(pos)
+      return [String(id), { x, y, parentId }]
+    }),
+  )
+  const routes = new Map<LinkId, readonly Point[]>()
+  for (const link of [...listOf(inside.linkExtensions), ...listOf(links)]) {
+    const { id, parentId } = objectOf(link)
+    if (id === undefined || parentId === undefined) continue
+    routes.set(String(id), routeTo(parentId, points))
+  }
+  return routes
+}
+
+/** A link names the last of its points; each names the one before. */
+function routeTo(
+  last: JsonValue,
+  points: ReadonlyMap<string, Point & { readonly parentId: JsonValue | undefined }>,
+): Point[] {
+  const route: Point[] = []
+  const seen = new Set<string>()
+  for (let id: JsonValue | undefined = last; id !== undefined && !seen.has(String(id)); ) {
+    seen.add(String(id))
+    const point = points.get(String(id))
+    if (point === undefined) break
+    route.unshift({ x: point.x, y: point.y })
+    id = point.parentId
+  }
+  return route
+}

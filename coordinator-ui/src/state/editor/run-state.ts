@@ -1,0 +1,127 @@
+/** What a run has come to, node by node: its state, its pictures, and what is wrong with it. */
+import { isObject, objectOf } from '@comfymesh/protocol/convert/document'
+import type { JobState } from '@comfymesh/protocol/job'
+import type { JsonObject, JsonValue } from '@comfymesh/protocol/json'
+import type { EditorNodeId } from './document.ts'
+
+export type RunStatus = 'idle' | 'running' | 'finished' | 'cached' | 'failed'
+
+/** A file as ComfyUI names it. */
+export interface PictureName {
+  readonly filename: string
+  readonly subfolder: string
+  readonly type: string
+}
+
+export interface NodeRun {
+  readonly status: RunStatus
+  /** 0 to 1 while it runs. */
+  readonly share: number
+  readonly text?: string
+  readonly peerId?: string
+  readonly pictures: readonly PictureName[]
+}
+
+export interface NodeProblem {
+  readonly nodeId: EditorNodeId
+  /** The input in question, where it is one. */
+  readonly input?: string
+  readonly text: string
+}
+
+export interface RunProblems {
+  readonly nodes: readonly NodeProblem[]
+  /** What belongs to no node. */
+  readonly general: readonly string[]
+}
+
+export const noProblems: RunProblems = { nodes: [], general: [] }
+
+/** A node inside of a subgraph, `10:50`, is shown at the instance that is drawn. */
+const drawnId = (id: string): EditorNodeId => id.split(':')[0]!
+
+/** By the ids of drawn nodes. */
+export function nodeRuns(job: JobState | undefined): ReadonlyMap<EditorNodeId, NodeRun> {
+  const runs = new Map<EditorNodeId, NodeRun>()
+  if (job === undefined) return runs
+  for (const id of job.cached?.nodeIds ?? []) merge(runs, id, { status: 'cached', share: 1 })
+  for (const { nodeId, status, cached, value, max, peerId } of job.nodes) {
+    merge(runs, nodeId, {
+      status: cached ? 'cached' : status,
+      share: value / Math.max(1, max),
+      ...(status === 'running' && max > 1 && { text: `${value} of ${max}` }),
+      ...(peerId !== '' && { peerId }),
+    })
+  }
+  for (const [id, output] of Object.entries(job.outputs)) {
+    const run = runs.get(drawnId(id)) ?? idle
+    runs.set(drawnId(id), { ...run, pictures: [...run.pictures, ...picturesOf(output)] })
+  }
+  if (job.status === 'failed' && job.endNodeId !== undefined) {
+    merge(runs, job.endNodeId, { status: 'failed', share: 0 })
+  }
+  return runs
+}
+
+const idle: NodeRun = { status: 'idle', share: 0, pictures: [] }
+
+/** What is going on inside of an instance counts more than what is over. */
+const WEIGHTS: { readonly [status in RunStatus]: number } = {
+  idle: 0,
+  cached: 1,
+  finished: 2,
+  running: 3,
+  failed: 4,
+}
+
+function merge(
+  runs: Map<EditorNodeId, NodeRun>,
+  id: string,
+  next: Omit<NodeRun, 'pictures'>,
+): void {
+  const before = runs.get(drawnId(id)) ?? idle
+  if (WEIGHTS[before.status] > WEIGHTS[next.status]) return
+  runs.set(drawnId(id), { ...next, pictures: before.pictures })
+}
+
+function picturesOf({ images }: JsonObject): PictureName[] {
+  return (Array.isArray(images) ? images : []).filter(isObject).map((image) => ({
+    filename: String(image.filename),
+    subfolder: String(image.subfolder ?? ''),
+    type: String(image.type ?? 'output'),
+  }))
+}
+
+/**
+ * Why the agent refused a prompt, by node and input.
+ * @param body of the answer, where it was JSON.
+ */
+export function refusalProblems(message: string, body: JsonValue | undefined): RunProblems {
+  const { node_errors: byNode, error } = objectOf(body)
+  const nodes = Object.entries(objectOf(byNode)).flatMap(([id, node]) =>
+    problemsOfNode(drawnId(id), node),
+  )
+  if (nodes.length > 0) return { nodes, general: [] }
+  const { node_id: nodeId } = objectOf(objectOf(error).extra_info)
+  if (typeof nodeId !== 'string') return { nodes: [], general: [message] }
+  return { nodes: [{ nodeId: drawnId(nodeId), text: message }], general: [] }
+}
+
+function problemsOfNode(nodeId: EditorNodeId, node: JsonValue): NodeProblem[] {
+  const { errors } = objectOf(node)
+  return (Array.isArray(errors) ? errors : [])
+    .filter(isObject)
+    .map(({ message, details, extra_info: info }) => ({
+      nodeId,
+      ...(isObject(info) && typeof info.input_name === 'string' && { input: info.input_name }),
+      text: [message, details].filter((part) => part !== undefined && part !== '').join(': '),
+    }))
+}
+
+/** Why a job failed, at the node where it did. */
+export function jobProblems(job: JobState | undefined): RunProblems {
+  if (job?.status !== 'failed') return noProblems
+  const text = job.error?.message ?? 'It failed.'
+  if (job.endNodeId === undefined) return { nodes: [], general: [text] }
+  return { nodes: [{ nodeId: drawnId(job.endNodeId), text }], general: [] }
+}

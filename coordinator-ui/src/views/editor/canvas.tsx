@@ -1,0 +1,266 @@
+/** The drawing: nodes, links and frames, and what is done to them with pointer and keys. */
+import type { NodeDefinitions } from '@comfymesh/protocol/workflow'
+import { useComputedColorScheme } from '@mantine/core'
+import {
+  Background,
+  type Connection,
+  Controls,
+  type Edge,
+  type FinalConnectionState,
+  MiniMap,
+  type NodeChange,
+  ReactFlow,
+  useReactFlow,
+} from '@xyflow/react'
+import { useLayoutEffect, useMemo, useRef, useState } from 'react'
+import type { Point } from '../../state/editor/document.ts'
+import {
+  canConnect,
+  connect,
+  connectToNode,
+  type InputPlace,
+  type LooseLink,
+  type OutputPlace,
+  removeLinks,
+} from '../../state/editor/edit-links.ts'
+import { currentDocument, edit, editor } from '../../state/editor/editor.ts'
+import { allInputs, viewById } from '../../state/editor/node-view.ts'
+import { useStore } from '../../state/store.ts'
+import { useEditorContext } from './editor-context.ts'
+import { EditorNode } from './editor-node.tsx'
+import {
+  applied,
+  type FlowNode,
+  flowEdges,
+  flowNodes,
+  groupIndexOf,
+  idsWithin,
+  movedWorkflow,
+  reconciled,
+  viewsOf,
+  withCompanions,
+} from './flow.ts'
+import { GroupNode } from './group-node.tsx'
+import { LinkEdge, type LinkEdgeData } from './link-edge.tsx'
+import { SelectionTools } from './selection-tools.tsx'
+import { useAddNode } from './use-add-node.ts'
+import { useNodeData } from './use-node-data.ts'
+import { useShortcuts } from './use-shortcuts.ts'
+
+const nodeTypes = { node: EditorNode, frame: GroupNode }
+const edgeTypes = { link: LinkEdge }
+const GRID = 10
+/** How near a link's end must come to a socket to snap to it. */
+const SNAP_RADIUS = 24
+
+export interface CanvasProps {
+  readonly isSnapping: boolean
+}
+
+export function Canvas({ isSnapping }: CanvasProps) {
+  const { isReadOnly } = useEditorContext()
+  const colorMode = useComputedColorScheme('light')
+  const { nodes, edges, onNodesChange, onEdgesChange } = useFlow()
+  const linking = useLinking()
+  const { addAt } = useAddNode()
+  const { screenToFlowPosition } = useReactFlow()
+  useShortcuts()
+
+  const isPane = (target: EventTarget) =>
+    target instanceof Element && target.classList.contains('react-flow__pane')
+  const search = (event: { clientX: number; clientY: number }) => {
+    const { clientX: x, clientY: y } = event
+    addAt({ x, y }, screenToFlowPosition({ x, y }))
+  }
+  return (
+    // biome-ignore lint/a11y/noStaticElementInteractions: the button "Add a node" does the same
+    <div
+      className="editor-canvas"
+      onDoubleClick={(event) => {
+        if (!isReadOnly && isPane(event.target)) search(event)
+      }}
+    >
+      <ReactFlow<FlowNode, LinkEdgeData>
+        nodes={nodes}
+        edges={edges}
+        nodeTypes={nodeTypes}
+        edgeTypes={edgeTypes}
+        onNodesChange={onNodesChange}
+        onEdgesChange={onEdgesChange}
+        {...linking}
+        onPaneContextMenu={(event) => {
+          event.preventDefault()
+          if (!isReadOnly) search(event)
+        }}
+        colorMode={colorMode}
+        nodesDraggable={!isReadOnly}
+        nodesConnectable={!isReadOnly}
+        edgesReconnectable={!isReadOnly}
+        snapToGrid={isSnapping}
+        snapGrid={[GRID, GRID]}
+        connectionRadius={SNAP_RADIUS}
+        deleteKeyCode={null}
+        zoomOnDoubleClick={false}
+        elevateNodesOnSelect
+        onlyRenderVisibleElements={nodes.length > 150}
+        minZoom={0.1}
+        maxZoom={2.5}
+        fitView
+        fitViewOptions={{ padding: 0.12, maxZoom: 1 }}
+      >
+        <Background gap={GRID * 2} />
+        <Controls showInteractive={false} />
+        {!isReadOnly && <MiniMap pannable zoomable ariaLabel="The whole workflow, small" />}
+        {!isReadOnly && <SelectionTools />}
+      </ReactFlow>
+    </div>
+  )
+}
+
+/** What the canvas shows, kept in step with the workflow. */
+function useFlow() {
+  const { definitions } = useEditorContext()
+  const { workflow } = useStore(editor).history.present
+  const dataOf = useNodeData()
+  const views = useMemo(() => viewsOf(workflow, definitions), [workflow, definitions])
+  const wanted = useMemo(() => flowNodes(workflow, views, dataOf), [workflow, views, dataOf])
+  const links = useMemo(() => flowEdges(workflow, views), [workflow, views])
+  const [nodes, setNodes] = useState<FlowNode[]>(wanted)
+  const [selectedLinks, setSelectedLinks] = useState<ReadonlySet<string>>(new Set())
+  useLayoutEffect(() => setNodes((before) => reconciled(before, wanted)), [wanted])
+  const companions = useRef(new Map<string, readonly string[]>())
+
+  const onNodesChange = (changes: NodeChange<FlowNode>[]) => {
+    for (const change of changes) {
+      if (change.type !== 'position' || groupIndexOf(change.id) === undefined) continue
+      if (!companions.current.has(change.id)) {
+        companions.current.set(change.id, idsWithin(nodes, change.id))
+      }
+    }
+    const all = withCompanions(changes, nodes, companions.current)
+    const moved = applied(all, nodes)
+    setNodes(moved)
+    const ended = new Set(
+      all.flatMap((one) => (one.type === 'position' && one.dragging === false ? [one.id] : [])),
+    )
+    if (ended.size === 0) return
+    companions.current.clear()
+    commitMoves(moved.filter(({ id }) => ended.has(id)))
+  }
+  const edges = useMemo(
+    () => links.map((link) => (selectedLinks.has(link.id) ? { ...link, selected: true } : link)),
+    [links, selectedLinks],
+  )
+  const onEdgesChange = (changes: readonly { type: string; id?: string; selected?: boolean }[]) =>
+    setSelectedLinks((before) => {
+      const after = new Set(before)
+      for (const { type, id, selected } of changes) {
+        if (type !== 'select' || id === undefined) continue
+        if (selected) after.add(id)
+        else after.delete(id)
+      }
+      return after
+    })
+  return { nodes, edges, onNodesChange, onEdgesChange }
+}
+
+/** Steps of one move, as with the arrow keys, are one step back. */
+function commitMoves(nodes: readonly FlowNode[]): void {
+  const ends = new Map<string, Point>(nodes.map(({ id, position }) => [id, position]))
+  edit((workflow) => movedWorkflow(workflow, ends), `move ${[...ends.keys()].join()}`)
+}
+
+function useLinking() {
+  const { definitions, isReadOnly } = useEditorContext()
+  const { addAt } = useAddNode()
+  const { screenToFlowPosition } = useReactFlow()
+  const reconnecting = useRef<'no' | 'aiming' | 'done'>('no')
+
+  const isValidConnection = (connection: Connection | Edge) => {
+    const ends = endsOf(connection)
+    return (
+      ends !== undefined && canConnect(currentDocument().workflow, ends.from, ends.to, definitions)
+    )
+  }
+  const onConnect = (connection: Connection) => {
+    const ends = endsOf(connection)
+    if (ends) edit((workflow) => connect(workflow, ends.from, ends.to, definitions))
+  }
+  const onConnectEnd = (event: MouseEvent | TouchEvent, state: FinalConnectionState) => {
+    // A socket that does not fit was aimed at, and nothing else.
+    if (state.toHandle || reconnecting.current !== 'no' || isReadOnly) return
+    const loose = looseEndOf(state, definitions)
+    if (loose === undefined) return
+    const { clientX: x, clientY: y } = 'clientX' in event ? event : event.changedTouches[0]!
+    const nodeId = nodeIdAt({ x, y })
+    if (nodeId === undefined) addAt({ x, y }, screenToFlowPosition({ x, y }), loose)
+    else edit((workflow) => connectToNode(workflow, loose, nodeId, definitions))
+  }
+  return {
+    isValidConnection,
+    onConnect,
+    onConnectEnd,
+    onReconnectStart: () => {
+      reconnecting.current = 'aiming'
+    },
+    onReconnect: (old: Edge, connection: Connection) => {
+      reconnecting.current = 'done'
+      const ends = endsOf(connection)
+      if (ends === undefined) return
+      edit((workflow) => {
+        const cut = removeLinks(workflow, new Set([old.id]))
+        const linked = connect(cut, ends.from, ends.to, definitions)
+        return linked === cut ? workflow : linked
+      })
+    },
+    // Let go in empty space: the link is taken away.
+    onReconnectEnd: (_: MouseEvent | TouchEvent, old: Edge) => {
+      if (reconnecting.current === 'aiming') {
+        edit((workflow) => removeLinks(workflow, new Set([old.id])))
+      }
+      reconnecting.current = 'no'
+    },
+  }
+}
+
+interface Ends {
+  readonly from: OutputPlace
+  readonly to: InputPlace
+}
+
+function endsOf({
+  source,
+  sourceHandle,
+  target,
+  targetHandle,
+}: Connection | Edge): Ends | undefined {
+  if (!sourceHandle?.startsWith('out ') || !targetHandle?.startsWith('in ')) return undefined
+  return {
+    from: { nodeId: source, slot: Number(sourceHandle.slice('out '.length)) },
+    to: { nodeId: target, key: targetHandle.slice('in '.length) },
+  }
+}
+
+/** The node below a point of the page. */
+function nodeIdAt({ x, y }: Point): string | undefined {
+  const node = document.elementFromPoint(x, y)?.closest('.react-flow__node-node')
+  return node?.getAttribute('data-id') ?? undefined
+}
+
+function looseEndOf(
+  { fromHandle }: FinalConnectionState,
+  definitions: NodeDefinitions,
+): LooseLink | undefined {
+  if (!fromHandle?.id) return undefined
+  const { id: handle, nodeId } = fromHandle
+  const view = viewById(currentDocument().workflow, nodeId, definitions)
+  if (view === undefined) return undefined
+  if (fromHandle.type === 'source') {
+    const slot = Number(handle.slice('out '.length))
+    const output = view.outputs[slot]
+    return output && { side: 'output', type: output.type, from: { nodeId, slot } }
+  }
+  const key = handle.slice('in '.length)
+  const input = allInputs(view).find((one) => one.key === key)
+  return input && { side: 'input', type: input.type, to: { nodeId, key } }
+}

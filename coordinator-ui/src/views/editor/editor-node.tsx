@@ -1,0 +1,322 @@
+/** A node: title, sockets, widgets, and what its run has come to. */
+import { useComputedColorScheme } from '@mantine/core'
+import { IconAlertTriangle, IconChevronDown, IconChevronRight } from '@tabler/icons-react'
+import {
+  Handle,
+  type Node,
+  type NodeProps,
+  NodeResizeControl,
+  Position,
+  useUpdateNodeInternals,
+} from '@xyflow/react'
+import { memo, useEffect } from 'react'
+import { fileUrl } from '../../api/comfyui.ts'
+import { groundOf } from '../../state/editor/colours.ts'
+import { resizeNode, setTitle, toggleCollapsed } from '../../state/editor/edit-nodes.ts'
+import { edit } from '../../state/editor/editor.ts'
+import { TITLE_HEIGHT } from '../../state/editor/new-node.ts'
+import {
+  allInputs,
+  type InputView,
+  type NodeView,
+  type OutputView,
+} from '../../state/editor/node-view.ts'
+import type { NodeProblem, NodeRun } from '../../state/editor/run-state.ts'
+import { colourOf } from '../../state/graph.ts'
+import { useEditorContext } from './editor-context.ts'
+import { useInputPicker, useOutputPicker } from './link-pickers.ts'
+import { TitleField } from './title-field.tsx'
+import { WidgetField } from './widget-field.tsx'
+
+export interface EditorNodeData extends Record<string, unknown> {
+  readonly view: NodeView
+  readonly run: NodeRun | undefined
+  /** Name of the machine that runs or ran it. */
+  readonly peer: string | undefined
+  readonly problems: readonly NodeProblem[]
+  /** The work so far, while it runs. */
+  readonly previewUrl: string | undefined
+}
+
+export type EditorNodeType = Node<EditorNodeData, 'node'>
+
+export const inputHandle = (key: string) => `in ${key}`
+export const outputHandle = (slot: number) => `out ${slot}`
+
+export const EditorNode = memo(({ data, selected }: NodeProps<EditorNodeType>) => {
+  const { view, run, problems } = data
+  const scheme = useComputedColorScheme('light')
+  const refresh = useUpdateNodeInternals()
+  const sockets = `${view.isCollapsed} ${allInputs(view)
+    .map(({ key, linkId }) => key + (linkId ?? ''))
+    .join()} ${view.outputs.length}`
+  // biome-ignore lint/correctness/useExhaustiveDependencies: other sockets stand elsewhere
+  useEffect(() => refresh(view.id), [refresh, view.id, sockets])
+  const ground = view.colour === undefined ? undefined : groundOf(view.colour, scheme)
+  return (
+    <div
+      className="editor-node"
+      data-kind={view.kind}
+      data-mode={view.mode}
+      data-status={problems.length > 0 ? 'failed' : (run?.status ?? 'idle')}
+      data-collapsed={view.isCollapsed}
+      style={{ ...(ground && { ['--node-ground' as string]: ground }) }}
+    >
+      <Title {...data} />
+      {run?.status === 'running' && (
+        <div className="editor-node-progress" style={{ width: `${run.share * 100}%` }} />
+      )}
+      {view.isCollapsed ? <HiddenSockets view={view} /> : <Body {...data} />}
+      {selected && !view.isCollapsed && <ResizeCorner view={view} />}
+    </div>
+  )
+})
+
+function Title({ view, run, peer, problems }: EditorNodeData) {
+  const { isReadOnly } = useEditorContext()
+  const ids = new Set([view.id])
+  const Chevron = view.isCollapsed ? IconChevronRight : IconChevronDown
+  return (
+    <div className="editor-node-title">
+      <button
+        type="button"
+        className="nodrag"
+        aria-label={`${view.isCollapsed ? 'Open' : 'Collapse'} ${view.title}`}
+        aria-expanded={!view.isCollapsed}
+        disabled={isReadOnly}
+        onClick={() => edit((workflow) => toggleCollapsed(workflow, ids))}
+      >
+        <Chevron size={14} />
+      </button>
+      <TitleField
+        title={view.title}
+        label={`Title of node ${view.id}`}
+        isReadOnly={isReadOnly}
+        onChange={(title) => edit((workflow) => setTitle(workflow, view.id, title))}
+      />
+      {problems.length > 0 && <IconAlertTriangle size={14} aria-label="It has a problem" />}
+      <Badge view={view} run={run} peer={peer} />
+    </div>
+  )
+}
+
+/** What else there is to say of a node, in a word. */
+function Badge({ view, run, peer }: Pick<EditorNodeData, 'view' | 'run' | 'peer'>) {
+  const words = [
+    view.mode === 'always' ? undefined : view.mode,
+    view.kind === 'unknown' ? 'unknown' : view.kind === 'subgraph' ? 'subgraph' : undefined,
+    run?.status === 'running' ? run.text : undefined,
+    run?.status === 'cached' ? 'as before' : undefined,
+    run === undefined ? undefined : peer,
+  ].filter((word) => word !== undefined)
+  return words.length === 0 ? null : <small>{words.join(' · ')}</small>
+}
+
+function Body({ view, run, problems, previewUrl }: EditorNodeData) {
+  const rows = Math.max(view.inputs.length, view.outputs.length)
+  const problemOf = (name: string) => problems.find(({ input }) => input === name)?.text
+  const isSocket = (name: string) => view.inputs.some((input) => input.name === name)
+  return (
+    <div className="editor-node-body">
+      {view.kind === 'unknown' && (
+        <p className="editor-node-note">
+          Nobody here has the node {view.type}. It is kept as it is.
+        </p>
+      )}
+      {Array.from({ length: rows }, (_, row) => (
+        // biome-ignore lint/suspicious/noArrayIndexKey: a socket is its place
+        <div className="socket-row" key={row}>
+          <Input
+            view={view}
+            input={view.inputs[row]}
+            problem={problemOf(view.inputs[row]?.name ?? '')}
+          />
+          <Output view={view} output={view.outputs[row]} />
+        </div>
+      ))}
+      {view.widgets.map((widget) => (
+        <div
+          className="widget-row"
+          key={widget.name}
+          data-grows={widget.control.kind === 'text' && widget.control.isMultiline}
+        >
+          {widget.input && <WidgetSocket view={view} input={widget.input} />}
+          <WidgetField
+            nodeId={view.id}
+            nodeTitle={view.title}
+            widget={widget}
+            problem={problemOf(widget.name)}
+          />
+        </div>
+      ))}
+      {problems.map(({ input, text }) => (
+        <p className="widget-problem" key={`${input} ${text}`}>
+          {input !== undefined && isSocket(input) ? `${input}: ${text}` : text}
+        </p>
+      ))}
+      <Pictures run={run} previewUrl={previewUrl} title={view.title} />
+    </div>
+  )
+}
+
+interface SocketProps<Socket> {
+  readonly view: NodeView
+  readonly problem?: string | undefined
+  readonly input?: Socket
+}
+
+function Input({ view, input, problem }: SocketProps<InputView | undefined>) {
+  const pick = useInputPicker(view)
+  const { isReadOnly } = useEditorContext()
+  if (input === undefined) return <span />
+  const state = input.linkId === undefined ? 'not linked' : 'linked'
+  return (
+    <span className="socket" data-optional={input.isOptional} data-wrong={problem !== undefined}>
+      <InputHandle input={input} />
+      <button
+        type="button"
+        disabled={isReadOnly}
+        title={input.tooltip ?? input.type}
+        aria-label={`Input ${input.label || input.type} of ${view.title}, ${state}. Choose what feeds it.`}
+        onClick={({ currentTarget }) => pick(input, currentTarget)}
+      >
+        {input.label || input.type}
+      </button>
+    </span>
+  )
+}
+
+/** The socket beside a widget: a link there takes the place of the value. */
+function WidgetSocket({ view, input }: { readonly view: NodeView; readonly input: InputView }) {
+  const pick = useInputPicker(view)
+  const { isReadOnly } = useEditorContext()
+  return (
+    <span className="widget-socket" data-linked={input.linkId !== undefined}>
+      <InputHandle input={input} />
+      {input.linkId !== undefined && (
+        <button
+          type="button"
+          disabled={isReadOnly}
+          aria-label={`Input ${input.label} of ${view.title}, linked. Choose what feeds it.`}
+          onClick={({ currentTarget }) => pick(input, currentTarget)}
+        >
+          {input.label}
+        </button>
+      )}
+    </span>
+  )
+}
+
+function InputHandle({ input }: { readonly input: InputView }) {
+  return (
+    <Handle
+      type="target"
+      position={Position.Left}
+      id={inputHandle(input.key)}
+      data-linked={input.linkId !== undefined}
+      style={{ ['--socket' as string]: colourOf(input.type) }}
+    />
+  )
+}
+
+function Output({
+  view,
+  output,
+}: {
+  readonly view: NodeView
+  readonly output: OutputView | undefined
+}) {
+  const pick = useOutputPicker(view)
+  const { isReadOnly } = useEditorContext()
+  if (output === undefined) return <span />
+  return (
+    <span className="socket socket-output">
+      <button
+        type="button"
+        disabled={isReadOnly}
+        title={output.type}
+        aria-label={`Output ${output.name} of ${view.title}. Choose what it feeds.`}
+        onClick={({ currentTarget }) => pick(output, currentTarget)}
+      >
+        {output.name}
+      </button>
+      <Handle
+        type="source"
+        position={Position.Right}
+        id={outputHandle(output.slot)}
+        data-linked={output.isLinked}
+        style={{ ['--socket' as string]: colourOf(output.type) }}
+      />
+    </span>
+  )
+}
+
+/** Links of a collapsed node end at its title. */
+function HiddenSockets({ view }: { readonly view: NodeView }) {
+  return (
+    <div className="hidden-sockets">
+      {allInputs(view).map((input) => (
+        <InputHandle key={input.key} input={input} />
+      ))}
+      {view.outputs.map(({ slot, type }) => (
+        <Handle
+          key={slot}
+          type="source"
+          position={Position.Right}
+          id={outputHandle(slot)}
+          style={{ ['--socket' as string]: colourOf(type) }}
+        />
+      ))}
+    </div>
+  )
+}
+
+interface PicturesProps {
+  readonly run: NodeRun | undefined
+  readonly previewUrl: string | undefined
+  readonly title: string
+}
+
+function Pictures({ run, previewUrl, title }: PicturesProps) {
+  const [picture, ...others] = run?.pictures ?? []
+  if (picture === undefined) {
+    if (previewUrl === undefined) return null
+    return <img className="editor-node-picture" src={previewUrl} alt="The work so far" />
+  }
+  return (
+    <a
+      className="editor-node-pictures nodrag"
+      data-several={others.length > 0}
+      href={fileUrl(picture)}
+      target="_blank"
+      rel="noreferrer"
+    >
+      {[picture, ...others].map((one) => (
+        <img
+          key={one.filename}
+          className="editor-node-picture"
+          src={fileUrl(one)}
+          alt={`${title}: ${one.filename}`}
+          draggable={false}
+        />
+      ))}
+    </a>
+  )
+}
+
+const LEAST_WIDTH = 140
+
+function ResizeCorner({ view }: { readonly view: NodeView }) {
+  const { isReadOnly } = useEditorContext()
+  if (isReadOnly) return null
+  return (
+    <NodeResizeControl
+      className="editor-node-corner"
+      minWidth={LEAST_WIDTH}
+      minHeight={TITLE_HEIGHT + 20}
+      onResizeEnd={(_, { width, height }) =>
+        edit((workflow) => resizeNode(workflow, view.id, { width, height: height - TITLE_HEIGHT }))
+      }
+    />
+  )
+}

@@ -1,0 +1,111 @@
+/** Workflows come and go: the user's folder, files of this computer, and the page Create. */
+
+import { stringifyJson } from '@comfymesh/protocol/json'
+import type { NodeDefinitions } from '@comfymesh/protocol/workflow'
+import { useMutation } from '@tanstack/react-query'
+import { useState } from 'react'
+import { useLocation } from 'wouter'
+import { readWorkflow, saveWorkflow } from '../../api/userdata.ts'
+import { draft } from '../../state/draft.ts'
+import { emptyWorkflow, openedWorkflow } from '../../state/editor/document.ts'
+import {
+  currentDocument,
+  type Document,
+  editor,
+  endStep,
+  markSaved,
+  openDocument,
+  UNNAMED,
+} from '../../state/editor/editor.ts'
+import { workflowOfPrompt } from '../../state/editor/from-prompt.ts'
+import { readDraft } from '../../state/read-draft.ts'
+import { useEditorContext } from './editor-context.ts'
+import { promptOf } from './use-run.ts'
+
+/** A workflow of a file: as it was drawn, or else drawn anew from its prompt. */
+export async function readDocumentFile(
+  file: File,
+  definitions: NodeDefinitions,
+): Promise<Document> {
+  const { name = file.name, prompt, workflow } = await readDraft(file, definitions)
+  return { name, workflow: workflow ?? workflowOfPrompt(prompt, definitions) }
+}
+
+export function useFiles() {
+  const { definitions } = useEditorContext()
+  const [, navigate] = useLocation()
+  /** What is to be saved under a name that is still to be given, or that another file has. */
+  const [asking, setAsking] = useState<'name' | { readonly taken: string }>()
+
+  const save = useMutation({
+    mutationFn: async ({ name, overwrite, then }: Saving) => {
+      endStep()
+      const document: Document = { ...currentDocument(), name }
+      if (!(await saveWorkflow(name, document.workflow, { overwrite }))) {
+        setAsking({ taken: name })
+        return
+      }
+      setAsking(undefined)
+      markSaved(document)
+      then?.()
+    },
+  })
+  const open = useMutation({
+    mutationFn: async (from: string | File) => {
+      if (from instanceof File) return openDocument(await readDocumentFile(from, definitions))
+      const workflow = openedWorkflow((await readWorkflow(from)) ?? null)
+      openDocument({ name: from, workflow })
+    },
+  })
+  const use = useMutation({
+    mutationFn: async () => {
+      const { name, workflow } = currentDocument()
+      const prompt = promptOf(workflow, definitions)
+      draft.set({ name, prompt, workflow, isSeedRandom: false })
+      navigate('/')
+    },
+  })
+  /** What has a name in the folder already is written over; everything else is asked for. */
+  const saveNow = (then?: () => void) => {
+    const { name } = currentDocument()
+    const { saved } = editor.get()
+    if (name === UNNAMED) setAsking('name')
+    else save.mutate({ name, overwrite: saved?.name === name, ...(then && { then }) })
+  }
+  const problem = [save, open, use].find(({ error }) => error !== null)?.error?.message
+  return {
+    asking,
+    problem,
+    isSaving: save.isPending,
+    dismiss: () => {
+      for (const one of [save, open, use]) one.reset()
+    },
+    startNew: () => openDocument({ name: UNNAMED, workflow: emptyWorkflow() }),
+    open: (from: string | File) => open.mutate(from),
+    save: () => saveNow(),
+    askForName: () => setAsking('name'),
+    saveAs: (name: string, overwrite: boolean) => save.mutate({ name, overwrite }),
+    stopAsking: () => setAsking(undefined),
+    download: () => download(currentDocument()),
+    useInCreate: () => use.mutate(),
+    // Its list of workflows is the same folder.
+    openInComfyui: () => saveNow(() => navigate('/comfyui')),
+  }
+}
+
+interface Saving {
+  readonly name: string
+  readonly overwrite: boolean
+  readonly then?: () => void
+}
+
+export type Files = ReturnType<typeof useFiles>
+
+function download({ name, workflow }: Document): void {
+  const blob = new Blob([stringifyJson(workflow, 2)], { type: 'application/json' })
+  const link = document.createElement('a')
+  link.href = URL.createObjectURL(blob)
+  link.download = `${name.split('/').at(-1)}.json`
+  link.click()
+  URL.revokeObjectURL(link.href)
+}

@@ -1,0 +1,49 @@
+/** Which nodes are selected; the canvas keeps it. */
+import { useReactFlow, useStore } from '@xyflow/react'
+import { useCallback } from 'react'
+import type { FlowNode } from './flow.ts'
+
+export interface Selection {
+  readonly nodeIds: ReadonlySet<string>
+  readonly groupIds: readonly string[]
+  readonly linkIds: ReadonlySet<string>
+}
+
+export function useSelection() {
+  const { getNodes, getEdges, setNodes } = useReactFlow<FlowNode>()
+  const select = useCallback(
+    (ids: ReadonlySet<string>) => {
+      // After the canvas has heard of nodes that are new.
+      requestAnimationFrame(() =>
+        setNodes((nodes) =>
+          nodes.map((node) =>
+            (node.selected ?? false) === ids.has(node.id)
+              ? node
+              : { ...node, selected: ids.has(node.id) },
+          ),
+        ),
+      )
+    },
+    [setNodes],
+  )
+  const selection = useCallback((): Selection => {
+    const selected = getNodes().filter((node) => node.selected)
+    return {
+      nodeIds: new Set(selected.filter(({ type }) => type === 'node').map(({ id }) => id)),
+      groupIds: selected.filter(({ type }) => type === 'frame').map(({ id }) => id),
+      linkIds: new Set(getEdges().flatMap(({ id, selected }) => (selected ? [id] : []))),
+    }
+  }, [getNodes, getEdges])
+  return { select, selection }
+}
+
+/** The ids of the selected nodes, as text that changes only with them. */
+export function useSelectedIds(): ReadonlySet<string> {
+  const text = useStore(({ nodes }) =>
+    nodes
+      .filter(({ selected, type }) => selected && type === 'node')
+      .map(({ id }) => id)
+      .join('\n'),
+  )
+  return new Set(text === '' ? [] : text.split('\n'))
+}
