@@ -21,6 +21,8 @@ export interface EditorState {
   readonly jobId?: string
   /** Why the agent refused to run it. */
   readonly problems: RunProblems
+  /** How many workflows were opened: another one is looked at as a whole. */
+  readonly openings: number
   /** Whether the browser has kept the latest change. */
   readonly isKept: boolean
 }
@@ -63,10 +65,11 @@ function changeHistory(change: (history: History<Document>) => History<Document>
 
 /** Opens another workflow; undo brings back the one before. */
 export function openDocument(opened: Document, isSaved = true): void {
-  editor.set(({ history, saved, isKept }) => ({
+  editor.set(({ history, saved, openings, isKept }) => ({
     history: step(history, opened),
     saved: isSaved ? opened : saved,
     problems: noProblems,
+    openings: openings + 1,
     isKept,
   }))
 }
@@ -137,7 +140,13 @@ function stores(text: string): boolean {
 
 function stored(): EditorState {
   const fresh = (present: Document, saved?: Document): EditorState => {
-    return { history: startHistory(present), saved, problems: noProblems, isKept: true }
+    return {
+      history: startHistory(present),
+      saved,
+      problems: noProblems,
+      openings: 0,
+      isKept: true,
+    }
   }
   try {
     const text = sessionStorage.getItem(KEY) ?? localStorage.getItem(KEY)

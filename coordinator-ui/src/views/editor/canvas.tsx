@@ -12,7 +12,7 @@ import {
   ReactFlow,
   useReactFlow,
 } from '@xyflow/react'
-import { useLayoutEffect, useMemo, useRef, useState } from 'react'
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'react'
 import type { Point } from '../../state/editor/document.ts'
 import {
   canConnect,
@@ -27,7 +27,7 @@ import { currentDocument, edit, editor } from '../../state/editor/editor.ts'
 import { allInputs, viewById } from '../../state/editor/node-view.ts'
 import { useStore } from '../../state/store.ts'
 import { useEditorContext } from './editor-context.ts'
-import { EditorNode } from './editor-node.tsx'
+import { EditorNode, type EditorNodeData } from './editor-node.tsx'
 import {
   applied,
   type FlowNode,
@@ -53,6 +53,9 @@ const GRID = 10
 /** How near a link's end must come to a socket to snap to it. */
 const SNAP_RADIUS = 24
 
+/** How a whole workflow is looked at. */
+export const WHOLE = { padding: 0.08, maxZoom: 1 }
+
 export interface CanvasProps {
   readonly isSnapping: boolean
 }
@@ -65,6 +68,7 @@ export function Canvas({ isSnapping }: CanvasProps) {
   const { addAt } = useAddNode()
   const { screenToFlowPosition } = useReactFlow()
   useShortcuts()
+  useWholeView()
 
   const isPane = (target: EventTarget) =>
     target instanceof Element && target.classList.contains('react-flow__pane')
@@ -106,15 +110,30 @@ export function Canvas({ isSnapping }: CanvasProps) {
         minZoom={0.1}
         maxZoom={2.5}
         fitView
-        fitViewOptions={{ padding: 0.12, maxZoom: 1 }}
+        fitViewOptions={WHOLE}
       >
         <Background gap={GRID * 2} />
         <Controls showInteractive={false} />
-        {!isReadOnly && <MiniMap pannable zoomable ariaLabel="The whole workflow, small" />}
+        {!isReadOnly && (
+          <MiniMap pannable zoomable nodeColor={mapColour} ariaLabel="The whole workflow, small" />
+        )}
         {!isReadOnly && <SelectionTools />}
       </ReactFlow>
     </div>
   )
+}
+
+/** Frames are only a shade; nodes are seen in their own colour. */
+const mapColour = ({ type, data }: FlowNode): string =>
+  type === 'frame' ? '#8886' : ((data as EditorNodeData).view.colour ?? '#8b93a7')
+
+/** Looks at the whole of a workflow that was just opened. */
+function useWholeView(): void {
+  const { openings } = useStore(editor)
+  const { fitView } = useReactFlow()
+  useEffect(() => {
+    if (openings > 0) requestAnimationFrame(() => void fitView(WHOLE))
+  }, [openings, fitView])
 }
 
 /** What the canvas shows, kept in step with the workflow. */

@@ -27,15 +27,18 @@ export function useProblems(): RunProblems {
   }, [problems, run])
 }
 
+/** What an agent without a mesh calls itself. */
+const ALONE = 'local'
+
 export function useNodeData(): (view: NodeView) => EditorNodeData {
   const run = useRun()
   const problems = useProblems()
   const live = useStore(preview)
   const { data: mesh } = useQuery({
-    queryKey: ['mesh peers'],
+    queryKey: ['peers'],
     queryFn: ({ signal }) => readPeers(signal),
     staleTime: 60_000,
-    retry: false,
+    enabled: run?.nodes.some(({ peerId }) => peerId !== '' && peerId !== ALONE) ?? false,
   })
   const runs = useMemo(() => nodeRuns(run), [run])
   const byNode = useMemo(

@@ -53,7 +53,7 @@ export function useShortcuts(): void {
       delete: actions.remove,
       backspace: actions.remove,
       f2: renameFocused,
-      '.': () => void fitView({ padding: 0.12, maxZoom: 1, duration: 200 }),
+      '.': () => void fitView({ padding: 0.08, maxZoom: 1, duration: 200 }),
     }
     const press = (event: KeyboardEvent) => {
       if (isElsewhere(event.target)) return

@@ -229,7 +229,6 @@ function ChoiceField(props: FieldProps<ChoiceControl>) {
         className={`widget-line ${OWN}`}
         data-wrong={isGone || problem !== undefined}
         aria-haspopup="dialog"
-        aria-label={`${label}: ${textOf(value)}`}
         title={isGone ? `${textOf(value)} is not here` : textOf(value)}
         disabled={isReadOnly}
         onClick={({ currentTarget }) => {
@@ -250,8 +249,8 @@ function ChoiceField(props: FieldProps<ChoiceControl>) {
           })
         }}
       >
-        <span>{name}</span>
-        <span>{textOf(value)}</span>
+        <span>{name}</span> <span>{textOf(value)}</span>{' '}
+        <span className="visually-hidden">, {label}</span>
         <IconChevronDown size={12} aria-hidden="true" />
       </button>
       {control.takesPictures && !isReadOnly && <PictureButton {...props} />}
