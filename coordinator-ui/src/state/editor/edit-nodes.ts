@@ -120,20 +120,28 @@ export interface GroupView {
   readonly size: { readonly width: number; readonly height: number }
 }
 
+const groupViews = new WeakMap<JsonObject, GroupView>()
+
+/** The same view for the same frame at the same place, so that it is not drawn again. */
 export function groupsOf({ groups }: Workflow): GroupView[] {
   return listOf(groups).flatMap((group, index) => {
     if (!isObject(group)) return []
-    const [x = 0, y = 0, width = 0, height = 0] = listOf(group.bounding).map(Number)
-    return [
-      {
-        index,
-        title: typeof group.title === 'string' ? group.title : 'Group',
-        ...(typeof group.color === 'string' && { colour: group.color }),
-        position: { x, y },
-        size: { width, height },
-      },
-    ]
+    const known = groupViews.get(group)
+    const view = known?.index === index ? known : groupView(group, index)
+    groupViews.set(group, view)
+    return [view]
   })
+}
+
+function groupView(group: JsonObject, index: number): GroupView {
+  const [x = 0, y = 0, width = 0, height = 0] = listOf(group.bounding).map(Number)
+  return {
+    index,
+    title: typeof group.title === 'string' ? group.title : 'Group',
+    ...(typeof group.color === 'string' && { colour: group.color }),
+    position: { x, y },
+    size: { width, height },
+  }
 }
 
 export function moveGroup(workflow: Workflow, index: number, { x, y }: Point): Workflow {

@@ -15,8 +15,8 @@ import { setWidget } from './edit-widgets.ts'
 import { newNode, TITLE_HEIGHT } from './new-node.ts'
 import { allInputs, nodeView, pairOf, viewById } from './node-view.ts'
 
-const GAP = { gapX: 60, gapY: 70 }
-const COLUMN_WIDTH = 400
+const GAP_X = 60
+const GAP_Y = 40
 
 /**
  * A drawing of the prompt: the same ids where they are numbers, in columns along the links.
@@ -67,15 +67,20 @@ function linked(
 }
 
 function laidOut(workflow: Workflow, prompt: Prompt, drawn: ReadonlyMap<NodeId, string>): Workflow {
-  const height = (id: NodeId) => {
-    const [, body] = pairOf(nodeOf(workflow, drawn.get(id)!)?.size)
-    return body + TITLE_HEIGHT
+  const sizeOf = (id: NodeId) => pairOf(nodeOf(workflow, drawn.get(id)!)?.size)
+  const height = (id: NodeId) => sizeOf(id)[1] + TITLE_HEIGHT
+  // Places whose x is the number of the column: each is as wide as its widest node.
+  const places = layout(prompt, { width: 1, gapX: 0, gapY: GAP_Y, height })
+  const widths: number[] = []
+  for (const [id, { x: column }] of places) {
+    widths[column] = Math.max(widths[column] ?? 0, sizeOf(id)[0])
   }
-  const positions = layout(prompt, { width: COLUMN_WIDTH, ...GAP, height })
-  const byNode = new Map([...positions].map(([id, position]) => [drawn.get(id), position]))
+  const left = (column: number) =>
+    widths.slice(0, column).reduce((sum, width) => sum + width + GAP_X, 0)
+  const byNode = new Map([...places].map(([id, place]) => [drawn.get(id), place]))
   const nodes = nodesOf(workflow).map((node) => {
     const { x, y } = byNode.get(nodeIdOf(node)) ?? { x: 0, y: 0 }
-    return { ...node, pos: [Math.round(x), Math.round(y)] }
+    return { ...node, pos: [left(x), Math.round(y)] }
   })
   return { ...workflow, nodes }
 }

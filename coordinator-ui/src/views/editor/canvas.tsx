@@ -35,6 +35,7 @@ import {
   flowNodes,
   groupIndexOf,
   idsWithin,
+  isUpToDate,
   movedWorkflow,
   reconciled,
   viewsOf,
@@ -68,7 +69,6 @@ export function Canvas({ isSnapping }: CanvasProps) {
   const { addAt } = useAddNode()
   const { screenToFlowPosition } = useReactFlow()
   useShortcuts()
-  useWholeView()
 
   const isPane = (target: EventTarget) =>
     target instanceof Element && target.classList.contains('react-flow__pane')
@@ -109,11 +109,9 @@ export function Canvas({ isSnapping }: CanvasProps) {
         onlyRenderVisibleElements={nodes.length > 150}
         minZoom={0.1}
         maxZoom={2.5}
-        fitView
-        fitViewOptions={WHOLE}
       >
         <Background gap={GRID * 2} />
-        <Controls showInteractive={false} />
+        <Controls showInteractive={false} fitViewOptions={WHOLE} />
         {!isReadOnly && (
           <MiniMap pannable zoomable nodeColor={mapColour} ariaLabel="The whole workflow, small" />
         )}
@@ -127,13 +125,17 @@ export function Canvas({ isSnapping }: CanvasProps) {
 const mapColour = ({ type, data }: FlowNode): string =>
   type === 'frame' ? '#8886' : ((data as EditorNodeData).view.colour ?? '#8b93a7')
 
-/** Looks at the whole of a workflow that was just opened. */
-function useWholeView(): void {
+/** Looks at the whole of a workflow that was just opened, once its nodes have their sizes. */
+function useWholeView(nodes: readonly FlowNode[], isReady: boolean): void {
   const { openings } = useStore(editor)
   const { fitView } = useReactFlow()
+  const seen = useRef<number>(undefined)
   useEffect(() => {
-    if (openings > 0) requestAnimationFrame(() => void fitView(WHOLE))
-  }, [openings, fitView])
+    if (seen.current === openings || !isReady || nodes.length === 0) return
+    if (nodes.some(({ measured }) => measured?.width === undefined)) return
+    seen.current = openings
+    void fitView(WHOLE)
+  }, [openings, nodes, isReady, fitView])
 }
 
 /** What the canvas shows, kept in step with the workflow. */
@@ -147,6 +149,7 @@ function useFlow() {
   const [nodes, setNodes] = useState<FlowNode[]>(wanted)
   const [selectedLinks, setSelectedLinks] = useState<ReadonlySet<string>>(new Set())
   useLayoutEffect(() => setNodes((before) => reconciled(before, wanted)), [wanted])
+  useWholeView(nodes, isUpToDate(nodes, wanted))
   const companions = useRef(new Map<string, readonly string[]>())
 
   const onNodesChange = (changes: NodeChange<FlowNode>[]) => {

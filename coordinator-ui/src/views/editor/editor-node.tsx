@@ -80,7 +80,7 @@ function Title({ view, run, peer, problems }: EditorNodeData) {
     <div className="editor-node-title">
       <button
         type="button"
-        className="nodrag"
+        className="collapse-button nodrag"
         aria-label={`${view.isCollapsed ? 'Open' : 'Collapse'} ${view.title}`}
         aria-expanded={!view.isCollapsed}
         disabled={isReadOnly}
@@ -175,6 +175,7 @@ function Input({ view, input, problem }: SocketProps<InputView | undefined>) {
       <InputHandle input={input} />
       <button
         type="button"
+        className="socket-name"
         disabled={isReadOnly}
         title={input.tooltip ?? input.type}
         aria-label={`Input ${input.label || input.type} of ${view.title}, ${state}. Choose what feeds it.`}
@@ -196,6 +197,7 @@ function WidgetSocket({ view, input }: { readonly view: NodeView; readonly input
       {input.linkId !== undefined && (
         <button
           type="button"
+          className="socket-name"
           disabled={isReadOnly}
           aria-label={`Input ${input.label} of ${view.title}, linked. Choose what feeds it.`}
           onClick={({ currentTarget }) => pick(input, currentTarget)}
@@ -233,6 +235,7 @@ function Output({
     <span className="socket socket-output">
       <button
         type="button"
+        className="socket-name"
         disabled={isReadOnly}
         title={output.type}
         aria-label={`Output ${output.name} of ${view.title}. Choose what it feeds.`}

@@ -110,16 +110,25 @@ export function reconciled(before: readonly FlowNode[], wanted: readonly FlowNod
   })
 }
 
+/** Whether the canvas has what it is to show. */
+export function isUpToDate(nodes: readonly FlowNode[], wanted: readonly FlowNode[]): boolean {
+  return nodes.length === wanted.length && nodes.every((node, at) => hasSameData(node, wanted[at]!))
+}
+
 function isSame(old: FlowNode, node: FlowNode): boolean {
   const isInPlace = old.position.x === node.position.x && old.position.y === node.position.y
   const isOfSize =
     old.width === node.width &&
     old.height === node.height &&
     old.style?.minHeight === node.style?.minHeight
-  const names = new Set([...Object.keys(old.data), ...Object.keys(node.data)])
-  const data: Record<string, unknown> = old.data
-  const next: Record<string, unknown> = node.data
-  return isInPlace && isOfSize && [...names].every((name) => data[name] === next[name])
+  return isInPlace && isOfSize && hasSameData(old, node)
+}
+
+function hasSameData(old: FlowNode, node: FlowNode): boolean {
+  const before: Record<string, unknown> = old.data
+  const after: Record<string, unknown> = node.data
+  const names = new Set([...Object.keys(before), ...Object.keys(after)])
+  return old.id === node.id && [...names].every((name) => before[name] === after[name])
 }
 
 /** Where things end up, once they are let go. */

@@ -78,7 +78,12 @@ function Problems({ nodes, general }: ProblemsProps) {
         </Text>
       ))}
       {nodes.map(({ nodeId, input, text }) => (
-        <button type="button" key={`${nodeId} ${input} ${text}`} onClick={() => show(nodeId)}>
+        <button
+          type="button"
+          className="problem"
+          key={`${nodeId} ${input} ${text}`}
+          onClick={() => show(nodeId)}
+        >
           <b>{viewById(workflow, nodeId, definitions)?.title ?? `Node ${nodeId}`}</b>
           {input && ` · ${input}`}: {text}
         </button>

@@ -60,7 +60,7 @@ export function WidgetField({ nodeId, nodeTitle, widget, problem }: WidgetFieldP
   }
   if (isLinked) return <span className="widget-linked">{label}</span>
   return (
-    <div className="widget-body" onBlur={endStep}>
+    <div className="widget-body">
       <Control {...props} control={control} />
       {widget.afterRun && (
         <AfterRun nodeId={nodeId} nodeTitle={nodeTitle} name={name} value={widget.afterRun.value} />
@@ -134,7 +134,10 @@ function NumberField({
         value={typed ?? textOf(value)}
         onChange={({ currentTarget }) => setTyped(currentTarget.value)}
         onFocus={({ currentTarget }) => currentTarget.select()}
-        onBlur={commit}
+        onBlur={() => {
+          commit()
+          endStep()
+        }}
         onKeyDown={(event) => {
           if (isReadOnly) return
           if (event.key === 'Enter' && !event.ctrlKey && !event.metaKey) commit()
@@ -163,7 +166,13 @@ interface ArrowProps {
 function Arrow({ label, isShown, onPress, children }: ArrowProps) {
   if (!isShown) return null
   return (
-    <button type="button" tabIndex={-1} aria-label={label} onClick={onPress}>
+    <button
+      type="button"
+      className="widget-arrow"
+      tabIndex={-1}
+      aria-label={label}
+      onClick={onPress}
+    >
       {children}
     </button>
   )
@@ -179,6 +188,7 @@ function TextField({ name, label, value, isReadOnly, problem, onChange }: FieldP
         readOnly={isReadOnly}
         value={textOf(value)}
         onChange={({ currentTarget }) => onChange(currentTarget.value)}
+        onBlur={endStep}
       />
     </div>
   )
@@ -196,6 +206,7 @@ function TextArea({ name, label, value, isReadOnly, problem, onChange }: FieldPr
       readOnly={isReadOnly}
       value={textOf(value)}
       onChange={({ currentTarget }) => onChange(currentTarget.value)}
+      onBlur={endStep}
     />
   )
 }
@@ -208,6 +219,7 @@ function SwitchField({ name, label, value, isReadOnly, onChange }: FieldProps<un
         type="checkbox"
         role="switch"
         aria-label={label}
+        aria-checked={value === true}
         disabled={isReadOnly}
         checked={value === true}
         onChange={({ currentTarget }) => onChange(currentTarget.checked)}
