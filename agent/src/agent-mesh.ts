@@ -8,6 +8,7 @@ import type { JobRunner } from './execution/job-runner.ts'
 import { createLocalPeer, type LocalPeer } from './execution/local-peer.ts'
 import { servePeerLogs } from './execution/peer-logs.ts'
 import { createPeerOffers, type PeerOffers } from './execution/peer-offers.ts'
+import { serveStages } from './execution/stage-service.ts'
 import type { StageWorker } from './execution/stage-worker.ts'
 import { createSurveyor, type Surveyor } from './execution/survey.ts'
 import type { Executor } from './executors/executor.ts'
@@ -119,7 +120,7 @@ export function prepareTensors(
 }
 
 /**
- * Starts the mesh, tells it what this machine offers, and listens to what the others do.
+ * Starts the mesh, works for it, tells it what this machine offers, and listens to what the others do.
  * @returns ends all of it.
  */
 export function startMesh(
@@ -130,10 +131,11 @@ export function startMesh(
     readonly stages: StageWorker
     readonly times: LearnedTimesStore
     readonly tensors: Pick<Tensors, 'serve'>
+    readonly blobs: Pick<BlobStore, 'put'>
     readonly log: Log
   },
 ): () => Promise<void> {
-  const { mesh, jobs, stages, times, tensors, log } = modules
+  const { mesh, jobs, stages, times, tensors, blobs, log } = modules
   let advertiser: Advertiser | undefined
   let isStopped = false
 
@@ -141,6 +143,8 @@ export function startMesh(
     await mesh.start()
     await servePeerLogs({ log, mesh })
     await (await mesh.bulk()).serve(tensors.serve)
+    const { put } = blobs
+    await serveStages({}, { rpc: await mesh.rpc(), worker: stages, put, warn: log.warn })
     const { offer, keepOffered } = await mesh.documents()
     if (isStopped) return
     const { advertise } = mesh

@@ -5,6 +5,7 @@
 import { join } from 'node:path'
 import { MeshError } from '@comfymesh/protocol/errors'
 import { prepareMesh, prepareOffers, prepareTensors, startMesh } from './agent-mesh.ts'
+import { prepareStages } from './agent-stages.ts'
 import { createAgentState } from './agent-state.ts'
 import { makeFolder } from './base/make-folder.ts'
 import { version } from './base/version.ts'
@@ -13,13 +14,10 @@ import { createJobRunner, type JobRunner } from './execution/job-runner.ts'
 import { createKnownResults } from './execution/known-results.ts'
 import { createMeshModels } from './execution/mesh-models.ts'
 import { createPeerLogs } from './execution/peer-logs.ts'
-import type { FetchValue } from './execution/perform-stage.ts'
 import { createPictureFiles } from './execution/picture-files.ts'
 import { createPlanPreview } from './execution/plan-preview.ts'
 import { createProvenPeers } from './execution/proven-peers.ts'
 import { createQueueTimes } from './execution/queue-times.ts'
-import { createStageClient } from './execution/stage-client.ts'
-import { createStageWorker } from './execution/stage-worker.ts'
 import type { Executor } from './executors/executor.ts'
 import { createNativeExecutor } from './executors/native/native-executor.ts'
 import { offerFirstSettings } from './gateway/comfyui/settings-routes.ts'
@@ -31,13 +29,12 @@ import { createGateway } from './gateway/server.ts'
 import type { MeshOptions } from './mesh/mesh.ts'
 import { type FolderSettings, ModelFolders } from './models/folders.ts'
 import { openAccessToken } from './store/access-token.ts'
-import { type BlobStore, openBlobStore } from './store/blobs.ts'
+import { openBlobStore } from './store/blobs.ts'
 import { openDatabase, ownerOf } from './store/database.ts'
 import { openJobStore } from './store/jobs.ts'
 import { openLearnedTimes } from './store/learned-times.ts'
 import { openQueueState } from './store/queue-state.ts'
 import { createLog, type Log } from './telemetry/log.ts'
-import type { Tensors } from './tensors/tensors.ts'
 
 /** What a user can decide about an agent; flags, environment and YAML all end here. */
 export interface AgentSettings {
@@ -175,14 +172,8 @@ async function startParts(
   })
   const { peerId } = offers.localPeer
   const tensors = prepareTensors(peerId, { mesh, blobs, log })
-  const worker = createStageWorker(
-    { peerId },
-    { executor, blobs, fetch: valueFiles(tensors, blobs), now: () => performance.now() },
-  )
+  const { worker, client } = prepareStages(peerId, { executor, blobs, mesh, fetch: tensors.fetch })
   onStop(() => worker.stop())
-  const client = createStageClient({
-    worker: (id) => (id === peerId ? worker : undefined),
-  })
   const planning = {
     executor,
     offers: offers.peerOffers.offers,
@@ -262,7 +253,7 @@ async function startParts(
   })
   if (mesh !== undefined) {
     // Nobody waits for it: the agent serves before others are found.
-    onStop(startMesh(offers, { mesh, jobs, stages: worker, times, tensors, log }))
+    onStop(startMesh(offers, { mesh, jobs, stages: worker, times, tensors, blobs, log }))
   }
   return { url, jobs, ...(token !== undefined && { token: token() }) }
 }
@@ -277,16 +268,6 @@ function accessToken(settings: AgentSettings): (() => string) | undefined {
 
 function pausedSince(atMs: number): string {
   return `The queue is paused since ${new Date(atMs).toLocaleString()}: jobs are accepted, but none begins until \`comfymesh queue resume\``
-}
-
-/** The files of values, brought here where they are not. */
-function valueFiles(tensors: Tensors, blobs: BlobStore): FetchValue {
-  return async (value, signal) => {
-    const { transferBytes } = await tensors.fetch([value], { signal })
-    const path = blobs.path(value.blob.hash)
-    if (path === undefined) throw new MeshError('internal', 'A value was fetched but not held.')
-    return { path, transferredBytes: transferBytes }
-  }
 }
 
 function nativeExecutor(settings: AgentSettings, valuesFolder: string, log: Log) {

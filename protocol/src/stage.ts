@@ -23,14 +23,14 @@ export const stageRequestSchema = z.object({
 const wirePictureSchema = z.object({
   data: z.union([z.object({ base64: z.string() }), z.object({ blob: blobSchema })]),
   mediaType: z.enum(['image/png', 'image/jpeg']),
-  width: z.number(),
-  height: z.number(),
+  width: z.number().int().positive(),
+  height: z.number().int().positive(),
 })
 
 const wireSavedPictureSchema = wirePictureSchema.extend({
   folder: z.enum(['output', 'temp']),
   filenamePrefix: z.string(),
-  batchIndex: z.number(),
+  batchIndex: z.number().int().nonnegative(),
 })
 
 /** What a stage made, and where its time went. All times in milliseconds. */
@@ -39,15 +39,15 @@ export const stageOutcomeSchema = z.object({
   /** What computed: 'cpu', 'cuda', ...; absent when no model ran. */
   provider: z.string().optional(),
   /** Bare time inside the model sessions. */
-  sessionMs: z.number(),
+  sessionMs: z.number().nonnegative(),
   /** From its admission until it began, behind other stages of the peer. */
-  waitMs: z.number(),
+  waitMs: z.number().nonnegative(),
   /** Fetching its inputs; what it waited for the network only. */
-  transferMs: z.number(),
+  transferMs: z.number().nonnegative(),
   /** Bytes of inputs that came from other peers; 0 when all were here. */
-  transferBytes: z.number(),
+  transferBytes: z.number().nonnegative(),
   /** Running its nodes, loading of models included. */
-  computeMs: z.number(),
+  computeMs: z.number().nonnegative(),
 })
 
 const json = z.custom<JsonObject>((value) => typeof value === 'object' && value !== null)
@@ -69,14 +69,32 @@ export const stageMessageSchema = z.discriminatedUnion('type', [
     type: z.literal('node-finished'),
     nodeId: z.string(),
     cached: z.boolean(),
-    elapsedMs: z.number(),
+    elapsedMs: z.number().nonnegative(),
     pictures: z.array(wireSavedPictureSchema).optional(),
     ui: json.optional(),
   }),
+  /** Nothing new, but the peer lives: a step may take minutes. */
+  z.object({ type: z.literal('alive') }),
+  /** The last one; nothing follows. */
   z.object({ type: z.literal('finished'), outcome: stageOutcomeSchema }),
+  /** The last one too: what the peer says went wrong, as opposed to a stream that broke. */
+  z.object({
+    type: z.literal('failed'),
+    error: z.object({
+      /** Of errors.ts, or of a newer release. */
+      code: z.string(),
+      message: z.string(),
+      details: z.record(z.string(), z.unknown()).default({}),
+    }),
+  }),
 ])
+
+/** Names one attempt at a stage, to end it. */
+export const stageAttemptSchema = z.object({ stageId: z.string(), attemptId: z.string() })
 
 export type StageRequest = z.infer<typeof stageRequestSchema>
 export type StageOutcome = z.infer<typeof stageOutcomeSchema>
 export type StageMessage = z.infer<typeof stageMessageSchema>
 export type WirePicture = z.infer<typeof wirePictureSchema>
+export type WireSavedPicture = z.infer<typeof wireSavedPictureSchema>
+export type StageAttempt = z.infer<typeof stageAttemptSchema>

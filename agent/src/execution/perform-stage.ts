@@ -11,23 +11,25 @@ export interface StageBlobs {
   /** Takes over a file. @throws MeshError `storage_failed` */
   adopt(path: string, blob: Blob): Promise<void>
   has(hash: string): boolean
+  /** The absolute path of what is here. */
+  path(hash: string): string | undefined
   /** Keeps these bytes, also those that come later, until they are released. */
   hold(hashes: Iterable<string>): () => void
 }
 
 /**
- * The file of a value; brought here from its holders where it is not here yet.
+ * Brings the bytes of values to this machine that are not here yet (tensors/tensors.ts).
  * @throws MeshError `corrupt_value`, `peer_unreachable`, `storage_failed`, `interrupted`
  */
-export type FetchValue = (
-  value: ValueReference,
-  signal: AbortSignal,
-) => Promise<{ readonly path: string; readonly transferredBytes: number }>
+export type FetchValues = (
+  values: readonly Pick<ValueReference, 'blob' | 'holders'>[],
+  options: { readonly signal: AbortSignal },
+) => Promise<{ readonly transferBytes: number }>
 
 export interface PerformModules {
   readonly executor: Pick<Executor, 'run'>
   readonly blobs: StageBlobs
-  readonly fetch: FetchValue
+  readonly fetch: FetchValues
   readonly device: Device
   readonly now: () => number
 }
@@ -69,7 +71,7 @@ export async function performStage(
   const admittedAtMs = now()
   const release = blobs.hold(request.inputs.map(({ blob }) => blob.hash))
   try {
-    const { inputs, transferBytes } = await fetchInputs(request, signal, modules.fetch)
+    const { transferBytes } = await modules.fetch(request.inputs, { signal })
     const readyAtMs = now()
     const turn = await device.take(signal)
     const beganAtMs = now()
@@ -80,6 +82,7 @@ export async function performStage(
       report({ type: 'began' })
       const { stage, jobId } = request
       const { id, nodes, outputs } = stage
+      const inputs = request.inputs.map((value) => inputFile(value, blobs))
       const run = { id, nodes, outputs, inputs, jobId }
       const result = await executor.run(run, { signal, report })
       const computeMs = now() - beganAtMs
@@ -95,22 +98,11 @@ export async function performStage(
   }
 }
 
-async function fetchInputs(
-  { inputs }: StageRequest,
-  signal: AbortSignal,
-  fetch: FetchValue,
-): Promise<{ inputs: StageInput[]; transferBytes: number }> {
-  const fetched = await Promise.all(inputs.map((value) => fetch(value, signal)))
-  return {
-    inputs: inputs.map(({ nodeId, slot, type, slice }, index) => ({
-      nodeId,
-      slot,
-      type,
-      ...(slice !== undefined && { slice }),
-      path: fetched[index]!.path,
-    })),
-    transferBytes: fetched.reduce((sum, { transferredBytes }) => sum + transferredBytes, 0),
-  }
+function inputFile(value: ValueReference, blobs: StageBlobs): StageInput {
+  const { nodeId, slot, type, slice, blob } = value
+  const path = blobs.path(blob.hash)
+  if (path === undefined) throw new MeshError('internal', `The blob ${blob.hash} was not held.`)
+  return { nodeId, slot, type, path, ...(slice !== undefined && { slice }) }
 }
 
 async function keep(

@@ -3,7 +3,7 @@
  * admitted here into a bounded queue, and the same stage twice is run once.
  */
 import { MeshError } from '@comfymesh/protocol/errors'
-import type { StageOutcome, StageRequest } from '@comfymesh/protocol/stage'
+import type { StageAttempt, StageOutcome, StageRequest } from '@comfymesh/protocol/stage'
 import { createKeptStages } from './kept-stages.ts'
 import { createDevice, type PerformModules, performStage } from './perform-stage.ts'
 import { cancelled, type StageRunOptions, type StageRuns } from './stage-run.ts'
@@ -21,12 +21,6 @@ export interface StageWorkerOptions {
 }
 
 export type StageWorkerModules = Omit<PerformModules, 'device'>
-
-/** One attempt at a stage: who cancels it does not cancel those of others. */
-export interface StageAttempt {
-  readonly stageId: string
-  readonly attemptId: string
-}
 
 export interface StageWorker extends StageRuns {
   /**

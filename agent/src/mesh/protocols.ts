@@ -1,14 +1,19 @@
 /**
  * What members of a mesh ask each other: one row a protocol, `/comfymesh/<name>/<n>`.
  *
- * An additive change keeps n: unknown fields are ignored. A breaking change adds a row beside the
- * old one, which stays for a release, so that two adjacent releases understand each other.
+ * An additive change keeps n: unknown fields are ignored. A breaking change makes a new row, and the
+ * old one stays as its `former` for a release, so that two adjacent releases understand each other.
  * Whoever executes stages or moves tensors adds rows here and handlers in its own folder.
  */
 import { advertisementSchema } from '@comfymesh/protocol/advertisement'
 import type { JsonValue } from '@comfymesh/protocol/json'
 import { logLineSchema, logRequestSchema } from '@comfymesh/protocol/log-lines'
 import { acquaintanceSchema } from '@comfymesh/protocol/mesh'
+import {
+  stageAttemptSchema,
+  stageMessageSchema,
+  stageRequestSchema,
+} from '@comfymesh/protocol/stage'
 import { z } from 'zod'
 import { membershipSchema } from './membership.ts'
 
@@ -26,6 +31,20 @@ export interface Protocol<Request, Reply> {
   readonly perMinute: number
   /** Until the first answer. */
   readonly timeoutMs: number
+  /** As the release before speaks it. */
+  readonly former?: FormerProtocol<Request, Reply>
+}
+
+/**
+ * The row before another one. Its schemas read what is said there and give it as it is said today;
+ * `say` is the other direction.
+ */
+export interface FormerProtocol<Request, Reply> extends Protocol<Request, Reply> {
+  readonly say: {
+    readonly request: (request: Request) => unknown
+    /** Undefined for one among many that the release before would not understand: it is left out. */
+    readonly reply: (reply: Reply) => unknown
+  }
 }
 
 function row<Request, Reply>(protocol: Protocol<Request, Reply>): Protocol<Request, Reply> {
@@ -126,6 +145,34 @@ export const protocols = {
     maxReplyBytes: KIB,
     maxStreams: 16,
     // One for each blob of more than a megabyte.
+    perMinute: 6000,
+    timeoutMs: 5000,
+  }),
+  /** Runs a stage, or joins the run of the same one, and tells what happens until its end. */
+  stage: row({
+    id: '/comfymesh/stage/1',
+    replies: 'many',
+    request: stageRequestSchema,
+    reply: stageMessageSchema,
+    // A prompt may hold a picture or a long text as a constant.
+    maxRequestBytes: 16 * MIB,
+    // The pictures that go inline take up to 1 MiB; what a node shows besides is text.
+    maxReplyBytes: 8 * MIB,
+    // One that computes, those that wait, and those that are told to come back.
+    maxStreams: 32,
+    // Whoever was told that this machine is busy asks again.
+    perMinute: 6000,
+    timeoutMs: 5000,
+  }),
+  /** Ends an attempt at a stage; one that is not here ends nothing. */
+  stageCancel: row({
+    id: '/comfymesh/stage-cancel/1',
+    replies: 'one',
+    request: stageAttemptSchema,
+    reply: z.object({}),
+    maxRequestBytes: KIB,
+    maxReplyBytes: KIB,
+    maxStreams: 16,
     perMinute: 6000,
     timeoutMs: 5000,
   }),

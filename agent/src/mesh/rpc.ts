@@ -6,8 +6,9 @@
 import { MeshError } from '@comfymesh/protocol/errors'
 import type { Stream } from '@libp2p/interface'
 import { z } from 'zod'
+import { version } from '../base/version.ts'
 import { readMessages, writeMessage } from './messages.ts'
-import type { Protocol } from './protocols.ts'
+import type { FormerProtocol, Protocol } from './protocols.ts'
 import { createQuota } from './quota.ts'
 
 /** Where streams come from; node.ts has those of libp2p. */
@@ -72,11 +73,52 @@ const envelopeSchema = z.union([
 /** What the envelope adds to a reply. */
 const ENVELOPE_BYTES = 1024
 
-export function createRpc(
-  options: { readonly now: () => number },
-  modules: { readonly streams: Streams; readonly warn: (message: string, error?: unknown) => void },
-): Rpc {
+/** A row as it is spoken: today's, or the former one. */
+interface Spoken<Q, A> {
+  readonly row: Protocol<Q, A>
+  readonly say: FormerProtocol<Q, A>['say']
+}
+
+const asItIs = { request: (request: unknown) => request, reply: (reply: unknown) => reply }
+
+/** The newest first. */
+function spokenRows<Q, A>(protocol: Protocol<Q, A>): Spoken<Q, A>[] {
+  const { former } = protocol
+  const today = { row: protocol, say: asItIs }
+  return former === undefined ? [today] : [today, { row: former, say: former.say }]
+}
+
+export interface RpcModules {
+  readonly streams: Streams
+  /** The release that a peer runs, as far as it said so. */
+  readonly releaseOf: (peerId: string) => string | undefined
+  readonly warn: (message: string, error?: unknown) => void
+}
+
+export function createRpc(options: { readonly now: () => number }, modules: RpcModules): Rpc {
   const { streams } = modules
+
+  /** By the newest row that the peer knows. */
+  async function open<Q, A>(
+    peerId: string,
+    protocol: Protocol<Q, A>,
+    signal: AbortSignal,
+  ): Promise<{ stream: Stream; spoken: Spoken<Q, A> }> {
+    let unknown: unknown
+    for (const spoken of spokenRows(protocol)) {
+      try {
+        return { stream: await streams.open(peerId, spoken.row.id, signal), spoken }
+      } catch (error) {
+        if (!(error instanceof MeshError) || error.code !== 'peer_incompatible') throw error
+        unknown = error
+      }
+    }
+    throw misunderstood(peerId, protocol.id, 'it does not know it', unknown)
+  }
+
+  function misunderstood(peerId: string, protocolId: string, why: string, cause?: unknown) {
+    return incompatible(peerId, protocolId, why, cause, modules.releaseOf(peerId))
+  }
 
   async function* ask<Q, A>(
     peerId: string,
@@ -84,14 +126,15 @@ export function createRpc(
     request: Q,
     signal: AbortSignal,
   ): AsyncGenerator<A> {
-    const stream = await streams.open(peerId, protocol.id, signal)
+    const { stream, spoken } = await open(peerId, protocol, signal)
+    const { row, say } = spoken
     const abort = () => stream.abort(new Error('not wanted any more'))
     signal.addEventListener('abort', abort)
     let isComplete = false
     try {
       signal.throwIfAborted()
-      const messages = readMessages(stream, protocol.maxReplyBytes + ENVELOPE_BYTES)
-      await writeMessage(stream, request, signal)
+      const messages = readMessages(stream, row.maxReplyBytes + ENVELOPE_BYTES)
+      await writeMessage(stream, say.request(request), signal)
       for await (const message of messages) {
         const envelope = envelopeSchema.parse(message)
         if ('end' in envelope) {
@@ -99,11 +142,14 @@ export function createRpc(
           return
         }
         if ('error' in envelope) throw MeshError.fromWire(envelope.error)
-        yield protocol.reply.parse(envelope.value)
+        yield row.reply.parse(envelope.value)
       }
       throw new Error('the answer has no end')
     } catch (thrown) {
-      throw asMeshError(thrown, peerId, protocol.id, signal)
+      if (thrown instanceof z.ZodError || thrown instanceof SyntaxError) {
+        throw misunderstood(peerId, row.id, 'its answer cannot be understood', thrown)
+      }
+      throw asMeshError(thrown, peerId, signal)
     } finally {
       signal.removeEventListener('abort', abort)
       if (isComplete) stream.close().catch(() => stream.abort(new Error('closing failed')))
@@ -117,19 +163,22 @@ export function createRpc(
       const either = signal === undefined ? timeout : AbortSignal.any([signal, timeout])
       let answer: { value: unknown } | undefined
       for await (const value of ask(peerId, protocol, request, either)) answer ??= { value }
-      if (answer === undefined) throw incompatible(peerId, protocol.id, 'it answered nothing')
+      if (answer === undefined) throw misunderstood(peerId, protocol.id, 'it answered nothing')
       return answer.value as never
     },
     stream: (peerId, protocol, request, { signal } = {}) =>
       ask(peerId, protocol, request, signal ?? new AbortController().signal),
     async handle(protocol, handler) {
       const quota = createQuota({ perMinute: protocol.perMinute, now: options.now })
-      await streams.accept(protocol.id, protocol.maxStreams, (stream, peerId) => {
-        answer(stream, peerId, protocol, handler, quota.take).catch((error: unknown) => {
-          modules.warn(`${protocol.id} for peer ${peerId} failed`, error)
-          stream.abort(error instanceof Error ? error : new Error(String(error)))
+      for (const spoken of spokenRows(protocol)) {
+        const { id, maxStreams } = spoken.row
+        await streams.accept(id, maxStreams, (stream, peerId) => {
+          answer(stream, peerId, spoken, handler, quota.take).catch((error: unknown) => {
+            modules.warn(`${id} for peer ${peerId} failed`, error)
+            stream.abort(error instanceof Error ? error : new Error(String(error)))
+          })
         })
-      })
+      }
     },
   }
 }
@@ -137,7 +186,7 @@ export function createRpc(
 async function answer<Q, A>(
   stream: Stream,
   peerId: string,
-  protocol: Protocol<Q, A>,
+  { row: protocol, say }: Spoken<Q, A>,
   handler: (request: Q, asking: Asking) => A | Promise<A> | AsyncIterable<A>,
   takeQuota: (peerId: string) => number,
 ): Promise<void> {
@@ -149,10 +198,12 @@ async function answer<Q, A>(
     const request = await firstRequest(stream, messages, protocol, peerId, takeQuota)
     const result = handler(request, { peerId, signal: gone.signal })
     if (protocol.replies === 'one') {
-      await writeMessage(stream, { value: await result }, gone.signal)
+      const value = say.reply((await result) as A)
+      await writeMessage(stream, { value }, gone.signal)
     } else {
-      for await (const value of result as AsyncIterable<A>) {
-        await writeMessage(stream, { value }, gone.signal)
+      for await (const one of result as AsyncIterable<A>) {
+        const value = say.reply(one)
+        if (value !== undefined) await writeMessage(stream, { value }, gone.signal)
       }
     }
     await writeMessage(stream, { end: true }, gone.signal)
@@ -197,16 +248,8 @@ async function firstRequest<Q, A>(
   }
 }
 
-function asMeshError(
-  thrown: unknown,
-  peerId: string,
-  protocolId: string,
-  signal: AbortSignal,
-): MeshError {
+function asMeshError(thrown: unknown, peerId: string, signal: AbortSignal): MeshError {
   if (thrown instanceof MeshError) return thrown
-  if (thrown instanceof z.ZodError || thrown instanceof SyntaxError) {
-    return incompatible(peerId, protocolId, 'its answer cannot be understood', thrown)
-  }
   const isTimeout = (signal.reason as Error | undefined)?.name === 'TimeoutError'
   if (signal.aborted && !isTimeout) {
     return new MeshError('interrupted', `The request to peer ${peerId} was cancelled.`, {
@@ -218,12 +261,15 @@ function asMeshError(
   return new MeshError('peer_unreachable', message, { details: { peerId }, cause: thrown })
 }
 
+/** @param theirs the release that the peer runs, where it is known. */
 export function incompatible(
   peerId: string,
   protocolId: string,
   why: string,
   cause?: unknown,
+  theirs?: string,
 ): MeshError {
-  const message = `Peer ${peerId} does not speak ${protocolId} as this comfymesh does: ${why}. Bring both to the same release.`
+  const releases = `comfymesh ${theirs ?? 'of another release'} there, ${version} here`
+  const message = `Peer ${peerId} does not speak ${protocolId} as this agent does: ${why} (${releases}). Bring both to the same release.`
   return new MeshError('peer_incompatible', message, { details: { peerId }, cause })
 }

@@ -85,7 +85,14 @@ async function startParts(
     isRefused: (id) => membership.current().removed.includes(id),
   })
   onStop(() => node.stop())
-  const rpc = createRpc({ now }, { streams: node.streams, warn: log.warn })
+  const rpc = createRpc(
+    { now },
+    {
+      streams: node.streams,
+      releaseOf: (id) => presence.lastSaid(id)?.version,
+      warn: log.warn,
+    },
+  )
   const documents = createDocuments({ rpc })
   const bulk = createBulk({ now }, { rpc, streams: node.streams, node })
   await listenBeside(bulk, bulkPortBeside(node.port))

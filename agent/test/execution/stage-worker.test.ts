@@ -1,9 +1,11 @@
 import { MeshError } from '@comfymesh/protocol/errors'
 import type { ValueReference } from '@comfymesh/protocol/value'
 import t from 'tap'
+import type { FetchValues } from '../../src/execution/perform-stage.ts'
 import { createStageClient } from '../../src/execution/stage-client.ts'
 import { createStageWorker, type StageWorkerOptions } from '../../src/execution/stage-worker.ts'
 import type { StageEvent } from '../../src/executors/executor.ts'
+import { testStageRuns } from './stage-suite.ts'
 import {
   following,
   manualExecutor,
@@ -29,6 +31,15 @@ function manualWorker(options: Partial<StageWorkerOptions> & { isStubborn?: bool
   }
   return { ...manual, worker, modules, blobs, passMs }
 }
+
+testStageRuns(t, async (t, executor, options) => {
+  const blobs = testBlobs()
+  const now = () => performance.now()
+  const modules = { executor, blobs, fetch: noFetch, now }
+  const worker = createStageWorker({ peerId: 'here', ...options }, modules)
+  t.teardown(() => worker.stop())
+  return { runs: worker, peerId: 'here' }
+})
 
 const value = (nodeId: string, hash: string): ValueReference => ({
   nodeId,
@@ -252,8 +263,11 @@ t.test('a cancel that overtakes its stage', async (t) => {
 
 t.test('inputs are fetched while others compute, and held', async (t) => {
   const { modules, blobs, began, runs, passMs } = manualWorker()
-  const arrivals: ((file: { path: string; transferredBytes: number }) => void)[] = []
-  const fetch = () => new Promise<never>((resolve) => arrivals.push(resolve as never))
+  let arrive = (_fetched: { transferBytes: number }) => {}
+  const fetched = new Promise<{ transferBytes: number }>((resolve) => {
+    arrive = resolve
+  })
+  const fetch: FetchValues = async (values) => (values.length > 0 ? fetched : { transferBytes: 0 })
   const worker = createStageWorker({ peerId: 'here' }, { ...modules, fetch })
   const first = worker.run(stageRequest('a'), following())
   await began(0)
@@ -261,7 +275,6 @@ t.test('inputs are fetched while others compute, and held', async (t) => {
   const follower = following()
   const second = worker.run(stageRequest('b', { inputs }), follower)
   const third = worker.run(stageRequest('c'), following())
-  await until(() => arrivals.length === 2)
   t.equal(blobs.held.get('h8'), 1)
   runs[0]!.end()
   await first
@@ -270,12 +283,11 @@ t.test('inputs are fetched while others compute, and held', async (t) => {
   runs[1]!.end()
   await third
   passMs(50)
-  arrivals[0]!({ path: '/8', transferredBytes: 10 })
-  arrivals[1]!({ path: '/9', transferredBytes: 0 })
+  arrive({ transferBytes: 10 })
   const { stage, end } = await began(2)
   t.strictSame(stage.inputs, [
-    { nodeId: '8', slot: 0, type: 'LATENT', path: '/8' },
-    { nodeId: '9', slot: 0, type: 'LATENT', path: '/9' },
+    { nodeId: '8', slot: 0, type: 'LATENT', path: '/blobs/h8' },
+    { nodeId: '9', slot: 0, type: 'LATENT', path: '/blobs/h9' },
   ])
   t.strictSame(follower.reports, [{ type: 'admitted' }, { type: 'began' }])
   end()
@@ -285,12 +297,15 @@ t.test('inputs are fetched while others compute, and held', async (t) => {
 
 t.test('an input that cannot be had ends the stage before its turn', async (t) => {
   const { modules, began, blobs } = manualWorker()
-  const fetch = () => Promise.reject(new MeshError('peer_unreachable', 'no holder is there'))
+  const fetch: FetchValues = async (values) => {
+    if (values.length > 0) throw new MeshError('corrupt_value', 'all holders lie')
+    return { transferBytes: 0 }
+  }
   const worker = createStageWorker({ peerId: 'here' }, { ...modules, fetch })
   const first = worker.run(stageRequest('a'), following())
   const { end } = await began(0)
   const second = worker.run(stageRequest('b', { inputs: [value('8', 'h8')] }), following())
-  await t.rejects(second, { code: 'peer_unreachable' })
+  await t.rejects(second, { code: 'corrupt_value' })
   t.equal(blobs.held.get('h8'), 0)
   end()
   await first

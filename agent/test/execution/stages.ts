@@ -51,6 +51,8 @@ export function manualExecutor({ isStubborn = false } = {}) {
 export interface Following extends StageRunOptions {
   readonly reports: StageReport[]
   readonly controller: AbortController
+  /** When it has heard so many. */
+  heard(count: number): Promise<void>
 }
 
 export function following(): Following {
@@ -63,6 +65,7 @@ export function following(): Following {
     report: (report: StageReport) => {
       reports.push(report)
     },
+    heard: (count) => until(() => reports.length >= count, `not ${count} reports`),
   }
 }
 
@@ -83,6 +86,7 @@ export function testBlobs(): TestBlobs {
     held,
     missing,
     adopt: async (_, { hash }) => void adopted.push(hash),
+    path: (hash) => `/blobs/${hash}`,
     has: (hash) => adopted.includes(hash) && !missing.has(hash),
     hold(hashes) {
       const list = [...hashes]
@@ -95,7 +99,7 @@ export function testBlobs(): TestBlobs {
   }
 }
 
-export const noFetch = () => Promise.reject(new Error('nothing is to be fetched'))
+export const noFetch = async () => ({ transferBytes: 0 })
 
 /** @throws Error when it does not come true in a while. */
 export async function until(isTrue: () => boolean, orElse = 'it did not happen'): Promise<void> {

@@ -3,7 +3,7 @@ import '../../src/mesh/polyfill.ts'
 import { MeshError } from '@comfymesh/protocol/errors'
 import type { Stream } from '@libp2p/interface'
 import { streamPair } from '@libp2p/utils'
-import { createRpc, type Rpc, type Streams } from '../../src/mesh/rpc.ts'
+import { createRpc, incompatible, type Rpc, type Streams } from '../../src/mesh/rpc.ts'
 
 type OnStream = (stream: Stream, peerId: string) => void
 
@@ -14,6 +14,10 @@ export interface MemoryPeer {
   readonly warnings: string[]
   /** The last stream that it opened. */
   lastStream(): Stream
+  /** All that it opened. */
+  readonly opened: readonly Stream[]
+  /** While set, nobody reaches it and it reaches nobody; open streams go on. */
+  isCutOff: boolean
 }
 
 /** Peers by id; each may ask each other. */
@@ -22,15 +26,19 @@ export function memoryPeers<const Id extends string>(
   now: () => number = Date.now,
 ): { readonly [id in Id]: MemoryPeer } {
   const handlers = new Map<string, OnStream>()
-  const peer = (id: string): MemoryPeer => {
-    let last: Stream
+  const peers = new Map<string, MemoryPeer>()
+  const make = (id: string): MemoryPeer => {
+    const opened: Stream[] = []
     const warnings: string[] = []
     const streams: Streams = {
       async open(peerId, protocolId) {
+        const isThere = peers.get(peerId)?.isCutOff === false && !peers.get(id)!.isCutOff
+        if (!isThere)
+          throw new MeshError('peer_unreachable', `no ${peerId}`, { details: { peerId } })
         const onStream = handlers.get(`${peerId}${protocolId}`)
-        if (onStream === undefined) throw new MeshError('peer_unreachable', `no ${peerId}`)
+        if (onStream === undefined) throw incompatible(peerId, protocolId, 'it does not know it')
         const [outbound, inbound] = await streamPair()
-        last = outbound
+        opened.push(outbound)
         onStream(inbound, id)
         return outbound
       },
@@ -38,8 +46,10 @@ export function memoryPeers<const Id extends string>(
         handlers.set(`${id}${protocolId}`, onStream)
       },
     }
-    const rpc = createRpc({ now }, { streams, warn: (message) => warnings.push(message) })
-    return { rpc, streams, warnings, lastStream: () => last }
+    const warn = (message: string) => warnings.push(message)
+    const rpc = createRpc({ now }, { streams, releaseOf: () => '0.0.1', warn })
+    return { rpc, streams, warnings, opened, lastStream: () => opened.at(-1)!, isCutOff: false }
   }
-  return Object.fromEntries(ids.map((id) => [id, peer(id)])) as { [id in Id]: MemoryPeer }
+  for (const id of ids) peers.set(id, make(id))
+  return Object.fromEntries(peers) as { [id in Id]: MemoryPeer }
 }

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { MeshError } from '@comfymesh/protocol/errors'
 import t from 'tap'
 import { z } from 'zod'
+import { version } from '../../src/base/version.ts'
 import { encodeMessage } from '../../src/mesh/messages.ts'
 import type { Protocol } from '../../src/mesh/protocols.ts'
 import { memoryPeers } from './memory-streams.ts'
@@ -139,6 +140,74 @@ t.test('whoever stops listening ends the work of the other', async (t) => {
   const waiting = all(a.rpc.stream('b', countTo, { to: 1 }, { signal: cancelled.signal }))
   cancelled.abort()
   await t.rejects(waiting, { code: 'interrupted' })
+})
+
+/** Doubling as a release says it that counts in tenths. */
+const doubleOfLastRelease: Protocol<{ tenths: number }, { tenths: number }> = {
+  id: '/comfymesh/double/1',
+  replies: 'one',
+  request: z.object({ tenths: z.number() }),
+  reply: z.object({ tenths: z.number() }),
+  ...limits,
+}
+const doubleOfThisRelease: Protocol<{ x: number }, number> = {
+  ...double,
+  id: '/comfymesh/double/2',
+  former: {
+    ...double,
+    request: doubleOfLastRelease.request.transform(({ tenths }) => ({ x: tenths / 10 })),
+    reply: doubleOfLastRelease.reply.transform(({ tenths }) => tenths / 10),
+    say: {
+      request: ({ x }) => ({ tenths: 10 * x }),
+      reply: (doubled) => ({ tenths: 10 * doubled }),
+    },
+  },
+}
+
+t.test('two adjacent releases understand each other, whoever asks', async (t) => {
+  const { a, b } = memoryPeers(['a', 'b'])
+  await a.rpc.handle(doubleOfLastRelease, ({ tenths }) => ({ tenths: 2 * tenths }))
+  await b.rpc.handle(doubleOfThisRelease, ({ x }) => 2 * x)
+  t.equal(await b.rpc.call('a', doubleOfThisRelease, { x: 4 }), 8, 'the newer asks the older')
+  t.strictSame(await a.rpc.call('b', doubleOfLastRelease, { tenths: 50 }), { tenths: 100 })
+  t.equal(await b.rpc.call('b', doubleOfThisRelease, { x: 4 }), 8, 'the newest row first')
+  const nonsense = a.rpc.call('b', doubleOfLastRelease, { tenths: 'x' as never })
+  await t.rejects(nonsense, { code: 'peer_incompatible', message: /double\/1 is malformed/ })
+})
+
+t.test('of many answers those are left out that the release before does not know', async (t) => {
+  const { a, b } = memoryPeers(['a', 'b'])
+  const newer: Protocol<{ to: number }, string> = {
+    ...countTo,
+    id: '/comfymesh/count/2',
+    former: {
+      ...countTo,
+      say: {
+        request: (request) => request,
+        reply: (word) => (word === 'new' ? undefined : word),
+      },
+    },
+  }
+  await b.rpc.handle(newer, async function* () {
+    yield* ['old', 'new', 'old']
+  })
+  t.strictSame(await all(a.rpc.stream('b', countTo, { to: 1 })), ['old', 'old'])
+  t.strictSame(await all(a.rpc.stream('b', newer, { to: 1 })), ['old', 'new', 'old'])
+})
+
+t.test('a peer without any row in common is told with both releases', async (t) => {
+  const { a, b } = memoryPeers(['a', 'b'])
+  await b.rpc.handle({ ...double, id: '/comfymesh/double/3' }, ({ x }) => x)
+  const message = new RegExp(`comfymesh 0\\.0\\.1 there, ${version.replaceAll('.', '\\.')} here`)
+  const asking = a.rpc.call('b', doubleOfThisRelease, { x: 1 })
+  await t.rejects(asking, { code: 'peer_incompatible', message, details: { peerId: 'b' } })
+})
+
+t.test('both rows share one quota', async (t) => {
+  const { a, b } = memoryPeers(['a', 'b'], () => 0)
+  await b.rpc.handle(doubleOfThisRelease, ({ x }) => x)
+  for (let i = 0; i < limits.perMinute; i++) await a.rpc.call('b', doubleOfThisRelease, { x: i })
+  await t.rejects(a.rpc.call('b', doubleOfLastRelease, { tenths: 1 }), { code: 'busy' })
 })
 
 t.test('nobody there', async (t) => {

@@ -1,0 +1,93 @@
+/** Runs stages for other peers: what the stage worker tells becomes messages on their streams. */
+import { MeshError } from '@comfymesh/protocol/errors'
+import type { StageMessage, StageOutcome, StageRequest } from '@comfymesh/protocol/stage'
+import type { Blob } from '@comfymesh/protocol/value'
+import { protocols } from '../mesh/protocols.ts'
+import type { Asking, Rpc } from '../mesh/rpc.ts'
+import { createOutbox } from './outbox.ts'
+import type { StageReport } from './stage-run.ts'
+import type { StageWorker } from './stage-worker.ts'
+import { wirePictures, wirePreview } from './wire-pictures.ts'
+
+export interface StageServiceModules {
+  readonly rpc: Pick<Rpc, 'handle'>
+  readonly worker: Pick<StageWorker, 'follow' | 'cancel'>
+  /** Keeps bytes for whoever fetches them (store/blobs.ts). */
+  readonly put: (bytes: Uint8Array) => Promise<Blob>
+  readonly warn: (message: string, error?: unknown) => void
+}
+
+/** How often a peer whose stage takes long hears that it goes on. */
+export const STAGE_PULSE_MS = 2000
+
+/** What a stage tells, and how it ends. */
+type Told =
+  | StageReport
+  | { readonly type: 'finished'; readonly outcome: StageOutcome }
+  | { readonly type: 'failed'; readonly error: MeshError }
+
+/** Answers from now on. */
+export async function serveStages(
+  options: { readonly pulseMs?: number },
+  modules: StageServiceModules,
+): Promise<void> {
+  const { rpc, worker } = modules
+  const pulseMs = options.pulseMs ?? STAGE_PULSE_MS
+
+  async function* answer(
+    request: StageRequest,
+    { peerId, signal }: Asking,
+  ): AsyncGenerator<StageMessage> {
+    const outbox = createOutbox<Told>((last, next) => isStep(last) && isStep(next))
+    const attemptId = ownAttempt(peerId, request.attemptId)
+    const run = worker.follow({ ...request, attemptId }, { signal, report: outbox.put })
+    void run.then(
+      (outcome) => outbox.put({ type: 'finished', outcome }),
+      (thrown) => outbox.put({ type: 'failed', error: MeshError.from(thrown) }),
+    )
+    for (;;) {
+      const told = await outbox.next(pulseMs)
+      yield told === undefined ? { type: 'alive' } : await messageOf(told, modules)
+      if (told?.type === 'finished' || told?.type === 'failed') return
+    }
+  }
+
+  await rpc.handle(protocols.stage, answer)
+  await rpc.handle(protocols.stageCancel, ({ stageId, attemptId }, { peerId }) => {
+    worker.cancel({ stageId, attemptId: ownAttempt(peerId, attemptId) })
+    return {}
+  })
+}
+
+/** Nobody cancels the attempts of others. */
+function ownAttempt(peerId: string, attemptId: string): string {
+  return `${peerId} ${attemptId}`
+}
+
+function isStep(told: Told): boolean {
+  return told.type === 'node-progress'
+}
+
+async function messageOf(
+  told: Told,
+  { put, warn }: Pick<StageServiceModules, 'put' | 'warn'>,
+): Promise<StageMessage> {
+  switch (told.type) {
+    case 'node-progress': {
+      const { preview, ...step } = told
+      const sent = preview === undefined ? undefined : wirePreview(preview)
+      return { ...step, ...(sent !== undefined && { preview: sent }) }
+    }
+    case 'node-finished': {
+      const { pictures, ...node } = told
+      return pictures === undefined
+        ? node
+        : { ...node, pictures: await wirePictures(pictures, put) }
+    }
+    case 'failed':
+      if (told.error.code === 'internal') warn('A stage of another peer failed', told.error)
+      return { type: 'failed', error: told.error.toReport() }
+    default:
+      return told
+  }
+}

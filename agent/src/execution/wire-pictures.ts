@@ -1,0 +1,90 @@
+/** Pictures between peers: small ones inside the message, others as blobs that the sender holds. */
+import { readFile } from 'node:fs/promises'
+import { MeshError } from '@comfymesh/protocol/errors'
+import type { WirePicture, WireSavedPicture } from '@comfymesh/protocol/stage'
+import type { Blob } from '@comfymesh/protocol/value'
+import type { Picture, SavedPicture } from '../executors/executor.ts'
+import type { FetchValues, StageBlobs } from './perform-stage.ts'
+
+/** All pictures of one message that go inside it take at most so much. */
+const INLINE_BYTES = 512 * 1024
+
+/** ComfyUI's largest picture, 16384 by 16384, barely compressed. */
+const MAX_PICTURE_BYTES = 2 ** 30
+
+/** A preview is of the moment: one that does not fit into the message is left out. */
+export function wirePreview({ bytes, ...preview }: Picture): WirePicture | undefined {
+  return bytes.length > INLINE_BYTES ? undefined : { ...preview, data: inline(bytes) }
+}
+
+/** @param put keeps bytes for whoever fetches them. @throws MeshError `storage_failed` */
+export async function wirePictures(
+  pictures: readonly SavedPicture[],
+  put: (bytes: Uint8Array) => Promise<Blob>,
+): Promise<WireSavedPicture[]> {
+  const sent: WireSavedPicture[] = []
+  let roomBytes = INLINE_BYTES
+  for (const { bytes, ...picture } of pictures) {
+    const isInline = bytes.length <= roomBytes
+    if (isInline) roomBytes -= bytes.length
+    sent.push({ ...picture, data: isInline ? inline(bytes) : { blob: await put(bytes) } })
+  }
+  return sent
+}
+
+function inline(bytes: Uint8Array): { base64: string } {
+  return { base64: Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('base64') }
+}
+
+export interface ReceivePictureModules {
+  readonly fetch: FetchValues
+  readonly blobs: Pick<StageBlobs, 'path' | 'hold'>
+}
+
+/**
+ * A picture that a peer sent, with its bytes.
+ * @throws MeshError `corrupt_value` with details `{ peerId }` when it is none; as FetchValues.
+ */
+export async function receivedPicture<P extends WirePicture>(
+  { data, ...picture }: P,
+  peerId: string,
+  signal: AbortSignal,
+  modules: ReceivePictureModules,
+): Promise<Omit<P, 'data'> & { readonly bytes: Uint8Array }> {
+  const bytes =
+    'base64' in data
+      ? Buffer.from(data.base64, 'base64')
+      : await fetchedBytes(data.blob, peerId, signal, modules)
+  const isIt = signatures[picture.mediaType].every((byte, index) => bytes[index] === byte)
+  if (!isIt) throw noPicture(peerId, `it is no ${picture.mediaType}`)
+  return { ...picture, bytes }
+}
+
+/** How files of a media type begin. */
+const signatures = {
+  'image/png': [0x89, 0x50, 0x4e, 0x47],
+  'image/jpeg': [0xff, 0xd8, 0xff],
+}
+
+async function fetchedBytes(
+  blob: Blob,
+  peerId: string,
+  signal: AbortSignal,
+  { fetch, blobs }: ReceivePictureModules,
+): Promise<Uint8Array> {
+  if (blob.sizeBytes > MAX_PICTURE_BYTES) {
+    throw noPicture(peerId, `it is said to have ${blob.sizeBytes} bytes`)
+  }
+  const release = blobs.hold([blob.hash])
+  try {
+    await fetch([{ blob, holders: [peerId] }], { signal })
+    return await readFile(blobs.path(blob.hash) ?? '')
+  } finally {
+    release()
+  }
+}
+
+function noPicture(peerId: string, why: string): MeshError {
+  const message = `The picture that peer ${peerId} sent cannot be used: ${why}. Look at that machine's log and disk.`
+  return new MeshError('corrupt_value', message, { details: { peerId } })
+}
