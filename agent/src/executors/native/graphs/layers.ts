@@ -10,10 +10,12 @@ import {
   type ConvolutionOptions,
   cast,
   convolution,
+  gelu,
   gemm,
   multiply,
   reshape,
   sigmoid,
+  split,
   transpose,
 } from '../onnx/operators.ts'
 import type { BuildOptions, Dialect, NetworkGraph, Port } from './network-graph.ts'
@@ -72,6 +74,29 @@ export function linear({ graph, weights }: Network, x: Value, name: string): Val
   const bias = weights.has(`${name}.bias`) ? weights.tensor(`${name}.bias`) : undefined
   const y = gemm(graph, x, weight, bias)
   return branches.reduce((sum, branch) => addLinearBranch(graph, sum, x, branch), y)
+}
+
+/**
+ * A linear layer whose outputs are gated by its other outputs: the first half times GELU of the
+ * second. "GLU Variants Improve Transformer", https://arxiv.org/abs/2002.05202.
+ */
+export function gatedLinear(network: Network, x: Value, name: string): Value {
+  const { graph, weights, dialect } = network
+  const halves = [weights.parts(`${name}.weight`, 2), weights.parts(`${name}.bias`, 2)]
+  const [[valueWeight, gateWeight] = [], [valueBias, gateBias] = []] = halves
+  const isWhole = !valueWeight || !gateWeight || !valueBias || !gateBias
+  if (dialect.activation === 'plain' || isWhole) {
+    const inner = linear(network, x, name)
+    const half = inner.shape[1]! / 2
+    const [value, gate] = split(graph, inner, [half, half], 1) as [Value, Value]
+    return multiply(graph, value, gelu(graph, gate))
+  }
+  // Two products, so that nobody has to take the halves of one apart; and a product with a bias
+  // begins by spreading it over the whole result on one core.
+  const value = gemm(graph, x, valueWeight, valueBias)
+  const gate = gemm(graph, x, gateWeight)
+  const domain = 'com.microsoft'
+  return multiply(graph, value, graph.node('BiasGelu', [gate, gateBias], gate.shape, { domain }))
 }
 
 /** A convolution; without `padding` as much on all sides as keeps the size at stride 1. */
@@ -143,7 +168,7 @@ export function layerNorm({ graph, weights }: Network, x: Value, name: string): 
 /** x * sigmoid(beta * x): SiLU where beta is 1, and what CLIP takes for GELU where it is 1.702. */
 export function swish(network: Network, x: Value, beta = 1): Value {
   const { graph, dialect } = network
-  if (dialect.swish === 'fused') {
+  if (dialect.activation === 'fused') {
     const attributes = { alpha: { float: beta } }
     return graph.node('QuickGelu', [x], x.shape, { domain: 'com.microsoft', attributes })
   }

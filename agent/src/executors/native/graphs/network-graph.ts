@@ -16,8 +16,8 @@ export interface Dialect {
    * rounding; 'direct' leaves it to the provider.
    */
   readonly convolution: 'direct' | 'winograd'
-  /** 'fused' is com.microsoft.QuickGelu, 'plain' spells x * sigmoid(beta x) out. */
-  readonly swish: 'fused' | 'plain'
+  /** 'fused' is com.microsoft's QuickGelu and BiasGelu, 'plain' spells them out. */
+  readonly activation: 'fused' | 'plain'
   /** What activations are computed in. Inputs and outputs are float32 either way. */
   readonly compute: 'f32' | 'f16'
 }

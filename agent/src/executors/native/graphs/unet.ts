@@ -8,17 +8,16 @@ import {
   cast,
   concatenate,
   cosine,
-  gelu,
   multiply,
   reshape,
   resizeNearest,
   sine,
-  split,
 } from '../onnx/operators.ts'
 import { attention } from './attention.ts'
 import {
   buildNetwork,
   convolve,
+  gatedLinear,
   groupNorm,
   layerNorm,
   linear,
@@ -216,14 +215,7 @@ function transformerBlock(
   const afterOwn = add(graph, attend(`${name}.attn1`, own, own), x)
   const cross = attend(`${name}.attn2`, layerNorm(network, afterOwn, `${name}.norm2`), context)
   const afterCross = add(graph, cross, afterOwn)
-
-  const inner = linear(
-    network,
-    layerNorm(network, afterCross, `${name}.norm3`),
-    `${name}.ff.net.0.proj`,
-  )
-  const half = inner.shape[1]! / 2
-  const [value, gate] = split(graph, inner, [half, half], 1) as [Value, Value]
-  const gated = multiply(graph, value, gelu(graph, gate))
+  const normal = layerNorm(network, afterCross, `${name}.norm3`)
+  const gated = gatedLinear(network, normal, `${name}.ff.net.0.proj`)
   return add(graph, linear(network, gated, `${name}.ff.net.2`), afterCross)
 }

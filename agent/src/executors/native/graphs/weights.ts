@@ -34,6 +34,11 @@ export interface Weights {
     name: string,
     shapeOf: (shape: readonly number[]) => readonly number[],
   ): { readonly weight: Value; readonly branches: readonly LowRankBranch[] }
+  /**
+   * A tensor cut into parts of equal size along its first axis; undefined where the file lacks it
+   * or patches change it.
+   */
+  parts(name: string, count: number): readonly Value[] | undefined
 }
 
 export interface WeightsOptions {
@@ -57,7 +62,7 @@ export function openWeights(
     strength: factorOf(index, 1),
     factor: factorOf(index, patch.scale),
     shapeOf: (name) => lora.file.tensors.get(name)!.shape,
-    tensor: (name, shape) => map(lora.file, name, shape, `lora ${index} `),
+    tensor: (name, shape) => map(lora.file, name, { shape, prefix: `lora ${index} ` }),
   })
   const patchesOf = (name: string) =>
     loras.flatMap((lora, index) => {
@@ -68,15 +73,22 @@ export function openWeights(
     has: (name) => file.tensors.has(name),
     tensor(name, shape) {
       const patches = patchesOf(name)
-      const weight = map(file, name, shape)
+      const weight = map(file, name, { shape })
       return patches.length > 0 ? patchedWeight(graph, weight, patches) : weight
     },
     layer(name, shapeOf) {
       const patches = patchesOf(name)
-      const weight = map(file, name, shapeOf(file.tensors.get(name)?.shape ?? []))
+      const shape = shapeOf(file.tensors.get(name)?.shape ?? [])
+      const weight = map(file, name, { shape })
       return patches.every(isBranch)
         ? { weight, branches: patches }
         : { weight: patchedWeight(graph, weight, patches), branches: [] }
+    },
+    parts(name, count) {
+      if (!file.tensors.has(name) || patchesOf(name).length > 0) return undefined
+      return Array.from({ length: count }, (_, index) =>
+        map(file, name, { part: { index, count } }),
+      )
     },
   }
 }
@@ -98,6 +110,15 @@ function loraFactors(graph: GraphBuilder, strengths: Value | undefined, type: On
   return factorOf
 }
 
+interface Mapping {
+  /** That of the file unless given. */
+  readonly shape?: readonly number[] | undefined
+  /** Only one of so many equal parts along the first axis. */
+  readonly part?: { readonly index: number; readonly count: number }
+  /** Tells apart tensors of the same name. */
+  readonly prefix?: string
+}
+
 /** Adds tensors of files to the graph, each once a shape, cast to the type. */
 function weightMapper(graph: GraphBuilder, folder: string, type: OnnxType) {
   const mapped = new Map<string, Value>()
@@ -106,14 +127,15 @@ function weightMapper(graph: GraphBuilder, folder: string, type: OnnxType) {
     if (!locations.has(file)) locations.set(file, weightsLocation(folder, file.path))
     return locations.get(file)
   }
-  return (file: Safetensors, name: string, shape?: readonly number[], prefix = ''): Value => {
-    const entry = file.tensors.get(name)
+  return (file: Safetensors, name: string, { shape, part, prefix = '' }: Mapping = {}): Value => {
+    const whole = file.tensors.get(name)
+    const entry = whole && part ? partOf(whole, part) : whole
     const stored = entry && onnxTypeOf[entry.dtype]
     if (!entry || !stored) {
       throw malformedFile(file.path, `${name} is ${entry ? `of type ${entry.dtype}` : 'missing'}`)
     }
     const declared = shape ?? entry.shape
-    const id = `${prefix}${name} [${declared}]`
+    const id = `${prefix}${name}${part ? ` part ${part.index}` : ''} [${declared}]`
     const known = mapped.get(id)
     if (known) return known
     const location = locationOf(file)
@@ -121,6 +143,18 @@ function weightMapper(graph: GraphBuilder, folder: string, type: OnnxType) {
     const value = cast(graph, graph.initializer(id, stored, declared, data), type)
     mapped.set(id, value)
     return value
+  }
+}
+
+/** Rows lie one after the other, so that a part of them is one piece of the file. */
+function partOf(entry: TensorEntry, { index, count }: NonNullable<Mapping['part']>): TensorEntry {
+  const [rows = 0, ...rest] = entry.shape
+  const byteLength = entry.byteLength / count
+  return {
+    ...entry,
+    shape: [rows / count, ...rest],
+    offset: entry.offset + index * byteLength,
+    byteLength,
   }
 }
 

@@ -53,10 +53,10 @@ export interface NetworkOptions {
 
 /** What suits the providers apart from what their self-tests told; others fuse graphs themselves. */
 const suitable: {
-  readonly [name in ProviderName]?: Partial<Pick<Dialect, 'convolution' | 'swish'>>
+  readonly [name in ProviderName]?: Partial<Pick<Dialect, 'convolution' | 'activation'>>
 } = {
   // Its convolutions do what is written, and its sessions open without optimizing the graph.
-  cpu: { convolution: 'winograd', swish: 'fused' },
+  cpu: { convolution: 'winograd', activation: 'fused' },
 }
 
 /** @throws MeshError `not_found`, `malformed_file`, `unsupported_model` */
@@ -99,11 +99,11 @@ function dialectOf(
   const half = halfPrecision && provider.halfPrecision
   // The fused operator was tested in the best precision, so it is trusted in no other.
   const fused = provider.fusedAttention && half === provider.halfPrecision
-  const { convolution = 'direct', swish = 'plain' } = suitable[provider.name] ?? {}
+  const { convolution = 'direct', activation = 'plain' } = suitable[provider.name] ?? {}
   return {
     attention: fused ? 'fused' : 'plain',
     convolution: fastConvolution ? convolution : 'direct',
-    swish,
+    activation,
     compute: half ? 'f16' : 'f32',
   }
 }

@@ -10,14 +10,14 @@ import { sessionOptions } from '../../../../src/executors/native/sessions/sessio
 export const plain: Dialect = {
   attention: 'plain',
   convolution: 'direct',
-  swish: 'plain',
+  activation: 'plain',
   compute: 'f32',
 }
 /** ... and as for the CPU. */
 export const fused: Dialect = {
   attention: 'fused',
   convolution: 'winograd',
-  swish: 'fused',
+  activation: 'fused',
   compute: 'f32',
 }
 
