@@ -66,7 +66,10 @@ export function basisOf(input: PlanInput): Basis {
   const models = meantModels(peers)
   const uses = modelUses(graph, units.order, units.values)
   const guesses = new Map(
-    units.order.map((id) => [id, guessOf(graph, id, units.values, units.extents.get(id)!)]),
+    units.order.map((id) => {
+      const weightBytes = bytesOf(uses.get(id)![0], models)
+      return [id, guessOf(graph, id, units.values, units.extents.get(id)!, weightBytes)]
+    }),
   )
   const works = new Map(measuresOf(graph.prompt, units.whole).map((one) => [one.nodeId, one]))
   const cost = unitCosts({ units, peers, models, uses, guesses, times, works })
@@ -77,6 +80,12 @@ export function basisOf(input: PlanInput): Basis {
         .map((holder) => peers.transferMs(holder, peer, bytes)),
     )
   return { signatures, units, peers, models, uses, guesses, cost, heldMs }
+}
+
+/** Of what a node computes with; what else it names, such as a LoRA, only changes that. */
+function bytesOf(use: ModelUse | undefined, models: MeantModels): number | undefined {
+  const model = use && models.find(use.name)
+  return model && model.sizeBytes * use.share
 }
 
 export function situationOf(basis: Basis, affinity: PlanOptions['affinity']): Situation {

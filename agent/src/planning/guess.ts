@@ -40,10 +40,26 @@ const OTHER_GIGA_OPS_PER_PIXEL = 0.033
 const PLAIN_NODE_MS = 0.2
 const PLAIN_MS_PER_PIXEL = 5e-6
 
+/**
+ * The weights of SD 1.5's networks in float16, for which the operations above stand. Of a network of
+ * another size the operations grow as its weights do; an autoencoder's with their root, because its
+ * dearest layers, those of most pixels, have few.
+ */
+const SAMPLE_WEIGHT_BYTES = 1.72e9
+const AUTOENCODER_WEIGHT_BYTES = 0.17e9
+const TEXT_WEIGHT_BYTES = 0.25e9
+
 /** Handles that run no network where they are used. */
 const IDLE = new Set(['NOISE', 'SAMPLER', 'HOOKS', 'CONTROL_NET', 'GLIGEN', 'STYLE_MODEL'])
 
-export function guessOf(graph: Graph, id: NodeId, values: Values, extent: Extent): Guess {
+/** @param weightBytes of the network that the node runs; undefined where nobody knows. */
+export function guessOf(
+  graph: Graph,
+  id: NodeId,
+  values: Values,
+  extent: Extent,
+  weightBytes?: number,
+): Guess {
   const inputs = new Set(values.links(id).map((link) => values.type(link)))
   const makes = (type: string) => {
     const { output } = graph.definitions[graph.prompt[id]!.class_type]!
@@ -51,14 +67,17 @@ export function guessOf(graph: Graph, id: NodeId, values: Values, extent: Extent
   }
   const pixels = extent.width * extent.height * extent.batch
   const plainMs = PLAIN_NODE_MS + pixels * PLAIN_MS_PER_PIXEL
+  const size = (ofBytes: number) => (weightBytes ?? ofBytes) / ofBytes
+  const pixelSize = Math.sqrt(size(AUTOENCODER_WEIGHT_BYTES))
   const network = { plainMs, steps: 1, activationBytes: autoencoderBytes(extent) }
   if ((inputs.has('MODEL') || inputs.has('GUIDER')) && makes('LATENT'))
-    return { ...sampling(graph, id, extent), plainMs }
+    return { ...sampling(graph, id, extent, size(SAMPLE_WEIGHT_BYTES)), plainMs }
   if (inputs.has('VAE') && makes('IMAGE'))
-    return { ...network, gigaOps: pixels * DECODE_GIGA_OPS_PER_PIXEL }
-  if (inputs.has('VAE')) return { ...network, gigaOps: pixels * ENCODE_GIGA_OPS_PER_PIXEL }
+    return { ...network, gigaOps: pixels * DECODE_GIGA_OPS_PER_PIXEL * pixelSize }
+  if (inputs.has('VAE'))
+    return { ...network, gigaOps: pixels * ENCODE_GIGA_OPS_PER_PIXEL * pixelSize }
   if (inputs.has('CLIP')) {
-    const gigaOps = extent.chunks * TEXT_GIGA_OPS_PER_CHUNK
+    const gigaOps = extent.chunks * TEXT_GIGA_OPS_PER_CHUNK * size(TEXT_WEIGHT_BYTES)
     return { gigaOps, plainMs: PLAIN_NODE_MS, steps: 1, activationBytes: TEXT_BYTES }
   }
   const runsAnother = [...inputs].some((type) => values.isHandle(type) && !IDLE.has(type))
@@ -72,7 +91,7 @@ function autoencoderBytes({ width, height }: Extent): number {
 
 const USUAL_STEPS = 20
 
-function sampling(graph: Graph, id: NodeId, { width, height, batch }: Extent) {
+function sampling(graph: Graph, id: NodeId, { width, height, batch }: Extent, size: number) {
   const { inputs } = graph.prompt[id]!
   const number = (name: string) => constantNumber(graph, inputs[name])
   const all = number('steps') ?? USUAL_STEPS
@@ -82,7 +101,7 @@ function sampling(graph: Graph, id: NodeId, { width, height, batch }: Extent) {
   const cells = (width * height) / CELL_PIXELS
   // Without guidance only one of the two halves is computed.
   const halves = number('cfg') === 1 ? 1 : 2
-  const gigaOps = steps * halves * batch * cells * SAMPLE_GIGA_OPS_PER_CELL
+  const gigaOps = steps * halves * batch * cells * SAMPLE_GIGA_OPS_PER_CELL * size
   // A batch that does not fit is cut into its entries.
   return { gigaOps, steps, activationBytes: cells * SAMPLE_BYTES_PER_CELL }
 }
