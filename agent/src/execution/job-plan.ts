@@ -11,7 +11,7 @@ import type { Executor } from '../executors/executor.ts'
 import { knownTimes } from '../planning/advertised-times.ts'
 import { definitionsOf } from '../planning/definitions.ts'
 import { executionOrder, type Graph, usedInputs } from '../planning/graph.ts'
-import type { PeerOffer } from '../planning/peers.ts'
+import type { MeasuredLink, PeerOffer } from '../planning/peers.ts'
 import { planJob } from '../planning/plan.ts'
 import { signaturesOf } from '../planning/signature.ts'
 import type { LearnedTimesStore } from '../store/learned-times.ts'
@@ -22,6 +22,8 @@ export interface JobPlanModules {
   readonly offers: () => Promise<readonly PeerOffer[]>
   readonly executor: Pick<Executor, 'fingerprint'>
   readonly results: Pick<KnownResults, 'recall'>
+  /** How fast bytes go, as far as it is measured. */
+  readonly links?: () => readonly MeasuredLink[]
   /** What nodes took, here and elsewhere. */
   readonly times: Pick<LearnedTimesStore, 'current'>
 }
@@ -44,7 +46,7 @@ export interface JobPlan {
  */
 export async function planRequest(
   { prompt, outputs, extraData }: Pick<JobRequest, 'prompt' | 'outputs' | 'extraData'>,
-  { offers, executor, results, times }: JobPlanModules,
+  { offers, executor, results, links, times }: JobPlanModules,
   made: ReadonlyMap<NodeId, JsonObject> = new Map(),
 ): Promise<JobPlan> {
   const peers = await offers()
@@ -59,6 +61,7 @@ export async function planRequest(
     peers,
     submitterId: peers[0]?.advertisement.peerId ?? '',
     options: planOptionsOf(extraData),
+    ...(links !== undefined && { links: links() }),
     times: knownTimes(times.current(), peers),
   })
   const planned = new Set(plan.stages.flatMap(({ nodes }) => nodes.map(({ id }) => id)))

@@ -7,7 +7,7 @@ import { type Advertisement, minimalAdvertisement } from '@comfymesh/protocol/ad
 import { MeshError } from '@comfymesh/protocol/errors'
 import type { MeshPeer } from '@comfymesh/protocol/mesh'
 import type { Mesh } from '../mesh/mesh.ts'
-import type { PeerOffer } from '../planning/peers.ts'
+import type { MeasuredLink, PeerOffer } from '../planning/peers.ts'
 import type { LocalPeer } from './local-peer.ts'
 import { fetchParts, type OfferedParts, partsKey } from './offered-parts.ts'
 
@@ -18,12 +18,14 @@ export interface PeerOffers {
   offers(): Promise<readonly PeerOffer[]>
   /** Those of the other members, as they are known now. */
   others(): readonly PeerOffer[]
+  /** How long the way to each of them takes, as far as it is measured. */
+  links(): readonly MeasuredLink[]
 }
 
 export interface PeerOffersModules {
   readonly localPeer: Pick<LocalPeer, 'peerId' | 'offer'>
   /** Absent where the agent is alone. */
-  readonly mesh?: Pick<Mesh, 'peers' | 'onChange' | 'documents'>
+  readonly mesh?: Pick<Mesh, 'peers' | 'onChange' | 'documents' | 'roundTrips'>
   readonly now: () => number
   readonly warn: (message: string, error?: unknown) => void
 }
@@ -139,6 +141,11 @@ export function createPeerOffers({ localPeer, mesh, now, warn }: PeerOffersModul
 
   return {
     others,
+    links: () =>
+      [...(mesh?.roundTrips() ?? [])].map(([peerId, roundTripMs]) => ({
+        peerIds: [localPeer.peerId, peerId],
+        roundTripMs,
+      })),
     start() {
       unlisten = mesh?.onChange(changed) ?? unlisten
       changed()

@@ -66,6 +66,8 @@ export interface Mesh {
   peers(): MeshPeers
   /** The connected peers. */
   present(): PresentPeer[]
+  /** How long an answer of each connected peer takes, in milliseconds. */
+  roundTrips(): ReadonlyMap<string, number>
   /** Tells of every peer that comes, goes or offers something else. @returns ends it. */
   onChange(listener: () => void): () => void
   /** Questions to peers, and answers to theirs. @throws MeshError `mesh_unavailable` */
@@ -184,6 +186,7 @@ export function createMesh(options: MeshOptions, modules: MeshModules): Mesh {
     },
     peers,
     present: () => live?.present() ?? [],
+    roundTrips: () => live?.roundTrips() ?? new Map(),
     onChange(listener) {
       listeners.add(listener)
       return () => listeners.delete(listener)

@@ -90,6 +90,18 @@ export const protocols = {
     perMinute: 600,
     timeoutMs: 20_000,
   }),
+  /** Nothing, and nothing back: how long that takes is the round trip. */
+  ping: row({
+    id: '/comfymesh/ping/1',
+    replies: 'one',
+    request: z.object({}),
+    reply: z.object({}),
+    maxRequestBytes: KIB,
+    maxReplyBytes: KIB,
+    maxStreams: 4,
+    perMinute: 60,
+    timeoutMs: 5000,
+  }),
   /** Tells a member the state of the mesh and hears its own: once a connection, and at changes. */
   membership: row({
     id: '/comfymesh/membership/1',

@@ -17,6 +17,7 @@ import { bulkPortBeside, DEFAULT_MESH_PORT, doorPortBeside } from './peer-addres
 import { createPresence, type PresentPeer, PULSE_MS } from './presence.ts'
 import { protocols } from './protocols.ts'
 import { createRoster, type Roster } from './roster.ts'
+import { createRoundTrips } from './round-trips.ts'
 import { createRpc, type Rpc } from './rpc.ts'
 import { createSightings } from './sightings.ts'
 import { createTwinWatch } from './twin.ts'
@@ -29,6 +30,8 @@ export interface RunningMesh {
   readonly feed: Feed<Advertisement>
   readonly roster: Roster
   present(): PresentPeer[]
+  /** Milliseconds by peer. */
+  roundTrips(): ReadonlyMap<string, number>
   /** What a peer said last, also when it is gone. */
   lastSaid(peerId: string): Advertisement | undefined
   /** Leaves the mesh that was and enters another one. */
@@ -141,6 +144,7 @@ async function startParts(
     rpc,
     onArrived: (peer) => {
       log.info(`${peer.advertisement.name} is connected.`)
+      roundTrips.arrived(peer.peerId)
       onChange()
       void acquaintances.meet(peer.peerId).then(onChange)
     },
@@ -152,6 +156,8 @@ async function startParts(
     },
     now,
   })
+
+  const roundTrips = createRoundTrips({ rpc, present: () => presence.present(), now })
 
   const announcement = () => ({
     ...standingOf(membership.current()),
@@ -170,10 +176,13 @@ async function startParts(
       yield advertisement === undefined ? {} : { advertisement }
     }
   })
+  await rpc.handle(protocols.ping, () => ({}))
   await roster.start()
   onStop(() => roster.stop())
   presence.start()
   onStop(() => presence.stop())
+  roundTrips.start()
+  onStop(() => roundTrips.stop())
   links.start()
   onStop(() => links.stop())
   const unlisten = membership.onChange((next, before) => {
@@ -201,6 +210,7 @@ async function startParts(
     feed,
     roster,
     present: presence.present,
+    roundTrips: roundTrips.current,
     lastSaid: presence.lastSaid,
     async move({ membership: next, acquaintances: known }) {
       links.forgetAll()

@@ -21,11 +21,11 @@ export interface PeerOffer {
   readonly waitMs?: number
 }
 
-/** How fast bytes go between two peers, in either direction. */
+/** How fast bytes go between two peers, in either direction; as usual where it is not measured. */
 export interface MeasuredLink {
   readonly peerIds: readonly [string, string]
-  readonly bytesPerSecond: number
-  readonly roundTripMs: number
+  readonly bytesPerSecond?: number
+  readonly roundTripMs?: number
 }
 
 export interface Peer {
@@ -154,8 +154,8 @@ function transfers(
     const [a, b] = peerIds.map((id) => byId.get(id))
     if (a === undefined || b === undefined) continue
     for (const at of [a.index * count + b.index, b.index * count + a.index]) {
-      msPerByte[at] = 1000 / bytesPerSecond
-      roundTrips[at] = roundTripMs
+      if (bytesPerSecond !== undefined) msPerByte[at] = 1000 / bytesPerSecond
+      if (roundTripMs !== undefined) roundTrips[at] = roundTripMs
     }
   }
   return (from, to, bytes) => {

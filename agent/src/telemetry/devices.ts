@@ -1,5 +1,5 @@
 /**
- * What this machine computes on, as the tools of its makers tell: names, memory, free memory.
+ * What this machine computes on, as the tools of its makers tell: names, memory, free memory, how busy and how warm they are.
  * Absent tools are normal; then the system itself is asked.
  */
 import { execFile } from 'node:child_process'
@@ -20,12 +20,15 @@ interface Tool {
 const tools: readonly Tool[] = [
   {
     command: 'nvidia-smi',
-    args: ['--query-gpu=name,memory.total,memory.free', '--format=csv,noheader,nounits'],
+    args: [
+      '--query-gpu=name,memory.total,memory.free,utilization.gpu,temperature.gpu',
+      '--format=csv,noheader,nounits',
+    ],
     parse: parseNvidiaSmi,
   },
   {
     command: 'rocm-smi',
-    args: ['--showproductname', '--showmeminfo', 'vram', '--json'],
+    args: ['--showproductname', '--showmeminfo', 'vram', '--showuse', '--showtemp', '--json'],
     parse: parseRocmSmi,
   },
 ]
@@ -39,6 +42,7 @@ export interface DeviceReader {
 export function createDeviceReader(): DeviceReader {
   let present: readonly Tool[] = tools
   let others: Promise<Device[]> | undefined
+  const processor = createProcessor()
   return {
     async read() {
       const answers = await Promise.all(
@@ -54,9 +58,30 @@ export function createDeviceReader(): DeviceReader {
   }
 }
 
-function processor(): Device {
-  const name = cpus()[0]?.model.trim() || 'CPU'
-  return { name, kind: 'cpu', totalBytes: totalmem(), freeBytes: freemem() }
+/** How busy it is, it tells as the mean since it was asked last. */
+function createProcessor(): () => Device {
+  let before = cpuTimes()
+  return () => {
+    const now = cpuTimes()
+    const [passed, idle] = [now.all - before.all, now.idle - before.idle]
+    before = now
+    return {
+      name: cpus()[0]?.model.trim() || 'CPU',
+      kind: 'cpu',
+      totalBytes: totalmem(),
+      freeBytes: freemem(),
+      ...(passed > 0 && { utilisationPercent: Math.round(100 * (1 - idle / passed)) }),
+    }
+  }
+}
+
+function cpuTimes() {
+  const times = cpus().map((cpu) => cpu.times)
+  const sum = (values: readonly number[]) => values.reduce((total, ms) => total + ms, 0)
+  return {
+    all: sum(times.map((one) => sum(Object.values(one)))),
+    idle: sum(times.map(({ idle }) => idle)),
+  }
 }
 
 /** @returns undefined where the tool is missing or fails. */
@@ -68,17 +93,25 @@ function ask({ command, args, parse }: Tool): Promise<Device[] | undefined> {
   })
 }
 
-/** Lines such as `NVIDIA GeForce RTX 3060, 12288, 11021`, in MiB; `[N/A]` where a card does not tell. */
+/**
+ * Lines such as `NVIDIA GeForce RTX 3060, 12288, 11021, 35, 61`, in MiB, percent and degrees Celsius;
+ * `[N/A]` where a card does not tell.
+ */
 export function parseNvidiaSmi(output: string): Device[] {
   return output.split('\n').flatMap((line): Device[] => {
-    const [name, total, free] = line.split(',').map((part) => part.trim())
-    if (!name || !/^\d+$/.test(total ?? '')) return []
+    const [name, ...said] = line.split(',').map((part) => part.trim())
+    const [total, free, utilisation, temperature] = said.map((text) =>
+      /^\d+$/.test(text) ? Number(text) : undefined,
+    )
+    if (!name || total === undefined) return []
     return [
       {
         name,
         kind: 'gpu',
-        totalBytes: Number(total) * MIB,
-        ...(/^\d+$/.test(free ?? '') && { freeBytes: Number(free) * MIB }),
+        totalBytes: total * MIB,
+        ...(free !== undefined && { freeBytes: free * MIB }),
+        ...(utilisation !== undefined && { utilisationPercent: utilisation }),
+        ...(temperature !== undefined && { temperatureCelsius: temperature }),
       },
     ]
   })
@@ -98,8 +131,18 @@ export function parseRocmSmi(output: string): Device[] {
     const used = Number(fields['VRAM Total Used Memory (B)'])
     if (!/^card\d+$/.test(card) || !(total > 0)) return []
     const name = fields['Card Series'] ?? fields['Card series'] ?? fields['Card model'] ?? 'AMD GPU'
-    const freeBytes = Number.isFinite(used) ? { freeBytes: total - used } : {}
-    return [{ name, kind: 'gpu', totalBytes: total, ...freeBytes }]
+    const utilisation = Number(fields['GPU use (%)'])
+    const temperature = Number(fields['Temperature (Sensor edge) (C)'])
+    return [
+      {
+        name,
+        kind: 'gpu',
+        totalBytes: total,
+        ...(Number.isFinite(used) && { freeBytes: total - used }),
+        ...(Number.isFinite(utilisation) && { utilisationPercent: utilisation }),
+        ...(Number.isFinite(temperature) && { temperatureCelsius: temperature }),
+      },
+    ]
   })
 }
 

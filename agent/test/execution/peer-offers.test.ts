@@ -38,6 +38,7 @@ function startOffers(t: Test, own: { catalog?: Catalog } = { catalog: [] }) {
         tellChange = listener
         return () => {}
       },
+      roundTrips: () => new Map([['a', 7]]),
       documents: async () => ({
         offer: () => '',
         keepOffered: () => {},
@@ -140,6 +141,7 @@ t.test('what peers offer appears once it was fetched, and nobody waits for it', 
   t.strictSame(Object.keys(a!.definitions), ['KSampler', 'LoadImage'])
   t.strictSame(a!.judgedInputs('LoadImage'), ['image'])
   t.strictSame(a!.catalog, [model])
+  t.strictSame(peerOffers.links(), [{ peerIds: ['me', 'a'], roundTripMs: 7 }])
   t.equal((await peerOffers.offers())[1], a, 'the same object until something changes')
 })
 
