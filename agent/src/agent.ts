@@ -178,6 +178,8 @@ async function startParts(
     executor,
     offers: offers.peerOffers.offers,
     results: createKnownResults({ filesExist: pictures.exist }),
+    // What transfers show counts more than what questions do.
+    links: () => [...offers.peerOffers.links(), ...tensors.links()],
     times,
   }
   const { queueLimit } = settings

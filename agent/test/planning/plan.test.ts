@@ -311,3 +311,43 @@ t.test('the file that most peers have is meant where the submitting one has none
   t.equal(shape(made), `c: ${EVERYTHING}`)
   t.equal(reasons(made).b, 'has another file named sd15.safetensors')
 })
+
+/** A picture of the user's, changed by a checkpoint. */
+function imageToImage(checkpoint = 'sd15.safetensors') {
+  return promptOf({
+    load: ['LoadImage', { image: 'photo.png' }],
+    ckpt: ['CheckpointLoaderSimple', { ckpt_name: checkpoint }],
+    ...texts(['ckpt', 1]),
+    latent: ['VAEEncode', { pixels: ['load', 0], vae: ['ckpt', 2] }],
+    ...sampled(''),
+  })
+}
+
+t.test('an uploaded picture is read where it lies and travels as a value', async (t) => {
+  const made = plan(imageToImage('sdxl.safetensors'), [
+    peer('front', { has: ['sd15.safetensors'] }),
+    peer('big'),
+  ])
+  t.equal(shape(made), 'front: load | big: neg pos | big: decode latent sample save')
+  t.match(made.edges, [{ nodeId: 'load', slot: 0, type: 'IMAGE', travels: true }])
+  t.equal(reasons(made).big, 'the file photo.png is on front')
+})
+
+t.test('a picture travels also where that ends clearly earlier', async (t) => {
+  const slow = peer('front', { gflops: 300 })
+  t.equal(
+    shape(plan(imageToImage(), [slow, peer('fast', { gflops: 20_000 })])),
+    'front: load | fast: neg pos | fast: decode latent sample save',
+  )
+  t.equal(
+    shape(plan(imageToImage(), [slow, peer('alike', { gflops: 330 })])),
+    'front: decode latent load neg pos sample save',
+    'not for a little',
+  )
+})
+
+t.test('a guess goes by the size of the network', async (t) => {
+  const [large] = plan(textToImage('sdxl.safetensors'), [peer('a')]).placements
+  const [small] = plan(textToImage(), [peer('a')]).placements
+  t.ok(large!.estimate.computeMs > 2 * small!.estimate.computeMs)
+})

@@ -6,7 +6,8 @@ import { createDeviceReader, parseNvidiaSmi, parseRocmSmi } from '../../src/tele
 const MIB = 2 ** 20
 
 t.test('nvidia-smi', async (t) => {
-  const said = 'NVIDIA GeForce RTX 3060, 12288, 11021, 35, 61\nNVIDIA H200, 143771, [N/A], [N/A], 30\n\n'
+  const said =
+    'NVIDIA GeForce RTX 3060, 12288, 11021, 35, 61\nNVIDIA H200, 143771, [N/A], [N/A], 30\n\n'
   t.strictSame(parseNvidiaSmi(said), [
     {
       name: 'NVIDIA GeForce RTX 3060',
