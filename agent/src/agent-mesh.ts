@@ -6,6 +6,7 @@ import { version } from './base/version.ts'
 import { type Advertiser, createAdvertiser } from './execution/advertiser.ts'
 import type { JobRunner } from './execution/job-runner.ts'
 import { createLocalPeer, type LocalPeer } from './execution/local-peer.ts'
+import { createMachineSpeed, type MachineSpeed } from './execution/machine-speed.ts'
 import { servePeerLogs } from './execution/peer-logs.ts'
 import { createPeerOffers, type PeerOffers } from './execution/peer-offers.ts'
 import { serveStages } from './execution/stage-service.ts'
@@ -18,6 +19,7 @@ import { openMembership } from './mesh/membership-store.ts'
 import { createMesh, type Mesh } from './mesh/mesh.ts'
 import { createModelCatalog, type ModelCatalog } from './models/catalog.ts'
 import { ModelFolders } from './models/folders.ts'
+import { openBenchmarks } from './store/benchmarks.ts'
 import type { BlobStore } from './store/blobs.ts'
 import type { Database } from './store/database.ts'
 import type { LearnedTimesStore } from './store/learned-times.ts'
@@ -61,11 +63,12 @@ export interface AgentOffers {
   readonly localPeer: LocalPeer
   readonly surveyor: Surveyor
   readonly peerOffers: PeerOffers
+  readonly machineSpeed: MachineSpeed
 }
 
 /** @param mesh absent where the agent is alone: then there is nothing to find out. */
 export function prepareOffers(
-  { name, folders, vramBytes }: AgentSettings,
+  { name, folders, vramBytes, provider, threads }: AgentSettings,
   modules: {
     readonly mesh: Mesh | undefined
     readonly database: Database
@@ -80,7 +83,16 @@ export function prepareOffers(
     folders: new ModelFolders(folders),
     identities: openModelIdentities(database),
   })
-  const surveyor = createSurveyor({ executor, catalog, devices: createDeviceReader(), warn })
+  const devices = createDeviceReader()
+  const surveyor = createSurveyor({ executor, catalog, devices, warn })
+  const settings = {
+    ...(provider !== undefined && { provider }),
+    ...(threads !== undefined && { threads }),
+  }
+  const machineSpeed = createMachineSpeed(
+    { version, settings },
+    { executor, benchmarks: openBenchmarks(database), devices, warn },
+  )
   const localPeer = createLocalPeer(
     {
       peerId: mesh?.peerId ?? ALONE,
@@ -88,7 +100,7 @@ export function prepareOffers(
       version,
       ...(vramBytes !== undefined && { memoryBudgetBytes: vramBytes }),
     },
-    { executor, surveyor, catalog, busyMs },
+    { executor, surveyor, catalog, machineSpeed, busyMs },
   )
   const peerOffers = createPeerOffers({
     localPeer,
@@ -96,7 +108,7 @@ export function prepareOffers(
     now: () => performance.now(),
     warn,
   })
-  return { catalog, localPeer, surveyor, peerOffers }
+  return { catalog, localPeer, surveyor, peerOffers, machineSpeed }
 }
 
 /** @param mesh absent where the agent is alone: then nobody can be asked. */
@@ -124,7 +136,7 @@ export function prepareTensors(
  * @returns ends all of it.
  */
 export function startMesh(
-  { localPeer, surveyor, peerOffers }: AgentOffers,
+  { localPeer, surveyor, peerOffers, machineSpeed }: AgentOffers,
   modules: {
     readonly mesh: Mesh
     readonly jobs: JobRunner
@@ -164,12 +176,14 @@ export function startMesh(
 
   surveyor.start()
   peerOffers.start()
+  machineSpeed.start(() => advertiser?.changed())
   const started = start().catch((error: unknown) => log.error('The mesh did not start', error))
   return async () => {
     isStopped = true
     advertiser?.stop()
     peerOffers.stop()
     surveyor.stop()
+    await machineSpeed.stop()
     await mesh.stop()
     await started
   }

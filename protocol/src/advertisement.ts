@@ -24,6 +24,8 @@ const offeredExecutorSchema = z.object({
   name: z.string(),
   /** Names the document with its node definitions (`offeredNodesSchema`). */
   nodesDigest: z.string(),
+  /** What it computes on: 'cpu', 'cuda', ...; absent until that is known. */
+  provider: z.string().optional(),
 })
 
 const queueSchema = z.object({

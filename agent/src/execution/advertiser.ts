@@ -29,6 +29,8 @@ export interface AdvertiserModules {
 export interface Advertiser {
   /** Says at once what is known at once, and the rest as it is found out. */
   start(): void
+  /** Something else that it tells has changed. */
+  changed(): void
   stop(): void
 }
 
@@ -105,6 +107,7 @@ export function createAdvertiser(modules: AdvertiserModules): Advertiser {
       ends.push(unsubscribe, surveyor.onChange(offerDocuments), stages.onChange(saySoon))
       offerDocuments()
     },
+    changed: saySoon,
     stop() {
       for (const end of ends.splice(0)) end()
       clearTimeout(gathering)

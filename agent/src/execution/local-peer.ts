@@ -3,6 +3,7 @@ import type { Advertisement } from '@comfymesh/protocol/advertisement'
 import type { Executor } from '../executors/executor.ts'
 import type { ModelCatalog } from '../models/catalog.ts'
 import type { PeerOffer } from '../planning/peers.ts'
+import type { MachineSpeed } from './machine-speed.ts'
 import type { Surveyor } from './survey.ts'
 
 export interface LocalPeerOptions {
@@ -26,12 +27,13 @@ export interface LocalPeerModules {
   /** Absent where the agent is alone: then nothing is compared with anything. */
   readonly surveyor?: Pick<Surveyor, 'current'>
   readonly catalog?: Pick<ModelCatalog, 'identityOf'>
+  readonly machineSpeed?: Pick<MachineSpeed, 'current'>
   /** How long the stages take that run and wait here already. */
   readonly busyMs: () => number
 }
 
 export function createLocalPeer(options: LocalPeerOptions, modules: LocalPeerModules): LocalPeer {
-  const { executor, surveyor, catalog, busyMs } = modules
+  const { executor, surveyor, catalog, machineSpeed, busyMs } = modules
 
   function residentModels(): string[] {
     const open = executor.openModelFiles?.() ?? []
@@ -41,10 +43,13 @@ export function createLocalPeer(options: LocalPeerOptions, modules: LocalPeerMod
 
   function advertisement(): Advertisement {
     const survey = surveyor?.current()
+    const speed = machineSpeed?.current()
+    const provider = speed === undefined ? {} : { provider: speed.provider }
     return {
       ...options,
       devices: [...(survey?.devices ?? [])],
-      executors: survey?.executors ?? [],
+      executors: (survey?.executors ?? []).map((one) => ({ ...one, ...provider })),
+      ...(speed !== undefined && { benchmarkGflops: speed.gflops }),
       ...(survey?.models !== undefined && { catalogDigest: survey.models.digest }),
       residentModels: residentModels(),
       queue: { running: 0, waiting: 0 },

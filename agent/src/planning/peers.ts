@@ -2,7 +2,12 @@
  * The peers as the planner sees them: plain data, in an order that does not depend on
  * who was heard of first. What advertisements say becomes what planning needs only here.
  */
-import type { Advertisement, Catalog, CatalogModel } from '@comfymesh/protocol/advertisement'
+import type {
+  Advertisement,
+  Catalog,
+  CatalogModel,
+  Device,
+} from '@comfymesh/protocol/advertisement'
 import { displayNames } from '@comfymesh/protocol/ids'
 import type { NodeDefinitions } from '@comfymesh/protocol/workflow'
 
@@ -122,9 +127,8 @@ function modelsByName(catalog: Catalog): Map<string, CatalogModel[]> {
 
 /** What is free, and what our own models hold: those give way to others. */
 function memoryOf({ advertisement, catalog = [] }: PeerOffer): number {
-  const { devices, memoryBudgetBytes = Number.POSITIVE_INFINITY, residentModels } = advertisement
-  const gpus = devices.filter(({ kind }) => kind === 'gpu')
-  const used = gpus.length > 0 ? gpus : devices
+  const { memoryBudgetBytes = Number.POSITIVE_INFINITY, residentModels } = advertisement
+  const used = usedDevices(advertisement)
   if (used.length === 0) return memoryBudgetBytes
   const resident = new Set(residentModels)
   const yielding = new Map(
@@ -138,8 +142,18 @@ function memoryOf({ advertisement, catalog = [] }: PeerOffer): number {
   return Math.min(memoryBudgetBytes, Math.max(...available))
 }
 
-function usualGflops({ advertisement: { devices } }: PeerOffer): number {
-  return devices.some(({ kind }) => kind === 'gpu') ? USUAL_GPU_GFLOPS : USUAL_CPU_GFLOPS
+/** A card that its executor cannot compute on is of no use; all devices as long as nobody knows. */
+function usedDevices({ devices, executors }: Advertisement): readonly Device[] {
+  const providers = executors.flatMap(({ provider }) => provider ?? [])
+  if (providers.length === 0) return devices
+  const kind = providers.every((provider) => provider === 'cpu') ? 'cpu' : 'gpu'
+  return devices.filter((device) => device.kind === kind)
+}
+
+function usualGflops({ advertisement }: PeerOffer): number {
+  return usedDevices(advertisement).some(({ kind }) => kind === 'gpu')
+    ? USUAL_GPU_GFLOPS
+    : USUAL_CPU_GFLOPS
 }
 
 function transfers(
