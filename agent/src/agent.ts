@@ -187,6 +187,8 @@ async function startParts(
     { ...(queueLimit !== undefined && { queueLimit }) },
     {
       ...planning,
+      peerId,
+      others: offers.peerOffers.others,
       store,
       queueState,
       client,

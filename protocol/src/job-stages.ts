@@ -79,6 +79,11 @@ export const isNotIn =
   ({ stageId, peerId }: StageAttempt): boolean =>
     !placements.some((one) => one.stageId === stageId && one.peerId === peerId)
 
+export const isNotPlanned =
+  ({ stages }: Plan) =>
+  ({ stageId }: StageState): boolean =>
+    !stages.some(({ id }) => id === stageId)
+
 /** Whether what a node did still counts under a new plan: it is not to run again. */
 export function isDone(
   { stages }: Plan,

@@ -8,6 +8,7 @@ import {
   giveUp,
   isDone,
   isNotIn,
+  isNotPlanned,
   type StageAttempt,
   type StageState,
   stageChanges,
@@ -285,6 +286,8 @@ function changes(state: JobState, event: Change): Partial<JobState> {
         plannedAtMs: event.atMs,
         earlierPlans: plansOf(state),
         attempts,
+        // What is to be made again, because nobody holds it any more, is not finished.
+        stages: state.stages.filter(isNotPlanned(event.plan)),
         nodes: state.nodes.filter(isDone(event.plan, attempts)),
       }
     }

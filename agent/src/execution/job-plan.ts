@@ -5,14 +5,16 @@
 import { randomUUID } from 'node:crypto'
 import type { JobRequest } from '@comfymesh/protocol/job'
 import type { JsonObject, JsonValue } from '@comfymesh/protocol/json'
-import { type Plan, planOptionsOf } from '@comfymesh/protocol/plan'
+import { type Plan, type PlanOptions, planOptionsOf } from '@comfymesh/protocol/plan'
 import { isLink, type NodeId } from '@comfymesh/protocol/workflow'
 import type { Executor } from '../executors/executor.ts'
 import { knownTimes } from '../planning/advertised-times.ts'
+import type { HeldValue } from '../planning/basis.ts'
 import { definitionsOf } from '../planning/definitions.ts'
 import { executionOrder, type Graph, usedInputs } from '../planning/graph.ts'
 import type { MeasuredLink, PeerOffer } from '../planning/peers.ts'
 import { planJob } from '../planning/plan.ts'
+import { type Progress, replan } from '../planning/replan.ts'
 import { signaturesOf } from '../planning/signature.ts'
 import type { LearnedTimesStore } from '../store/learned-times.ts'
 import type { KnownResults } from './known-results.ts'
@@ -28,6 +30,20 @@ export interface JobPlanModules {
   readonly times: Pick<LearnedTimesStore, 'current'>
 }
 
+/** What is made of a job already, and what is known of those who were to make it. */
+export interface MadeSoFar {
+  /** What output nodes showed. */
+  readonly made: ReadonlyMap<NodeId, JsonObject>
+  /** Nodes of the stages that finished. */
+  readonly done: ReadonlySet<NodeId>
+  readonly held: readonly HeldValue[]
+  /** Peers that are not to take part, each with the reason. */
+  readonly excluded: ReadonlyMap<string, string>
+  readonly progress?: Progress
+}
+
+const nothing: MadeSoFar = { made: new Map(), done: new Set(), held: [], excluded: new Map() }
+
 export interface JobPlan {
   readonly plan: Plan
   readonly graph: Graph
@@ -41,29 +57,35 @@ export interface JobPlan {
 }
 
 /**
- * @param made what outputs showed that an earlier attempt made.
+ * @param request with `options`, where they are others than those of the prompt.
  * @throws MeshError `no_peer`, `invalid_prompt` for options that make no sense.
  */
 export async function planRequest(
-  { prompt, outputs, extraData }: Pick<JobRequest, 'prompt' | 'outputs' | 'extraData'>,
+  request: Pick<JobRequest, 'prompt' | 'outputs' | 'extraData'> & {
+    readonly options?: PlanOptions
+  },
   { offers, executor, results, links, times }: JobPlanModules,
-  made: ReadonlyMap<NodeId, JsonObject> = new Map(),
+  { made, done, held, excluded, progress }: MadeSoFar = nothing,
 ): Promise<JobPlan> {
+  const { prompt, outputs, extraData } = request
   const peers = await offers()
   const graph: Graph = { prompt, definitions: definitionsOf(peers) }
   const order = executionOrder(graph, outputs)
   const signatures = signaturesOf(graph, order, await fingerprintsOf(graph, order, executor))
   const known = new Map([...(await results.recall(outputs, signatures)), ...made])
-  const plan = planJob({
+  const input = {
     graph,
-    outputs: outputs.filter((id) => !known.has(id)),
+    outputs: outputs.filter((id) => !known.has(id) && !done.has(id)),
     signatures,
     peers,
     submitterId: peers[0]?.advertisement.peerId ?? '',
-    options: planOptionsOf(extraData),
+    options: request.options ?? planOptionsOf(extraData),
+    held,
+    excluded,
     ...(links !== undefined && { links: links() }),
     times: knownTimes(times.current(), peers),
-  })
+  }
+  const plan = progress === undefined ? planJob(input) : replan(input, progress)
   const planned = new Set(plan.stages.flatMap(({ nodes }) => nodes.map(({ id }) => id)))
   const cachedIds = order.filter((id) => !planned.has(id))
   return { plan, graph, order, signatures, known, cachedIds }

@@ -11,7 +11,7 @@ export interface JobQueue<T> {
   list(): readonly T[]
   get(id: string): T | undefined
   add(job: T): void
-  /** Takes the next one. */
+  /** Takes the next one, past those whose user has a question to answer. */
   next(): T | undefined
   /** Takes one out of the line. */
   remove(id: string): T | undefined
@@ -62,7 +62,10 @@ export function createJobQueue<T extends { readonly state: JobState }>(): JobQue
       jobs.set(request.id, entry)
       bytes += entry.bytes
     },
-    next: () => removeAt(0),
+    next: () => {
+      const at = line.findIndex(({ state }) => state.status !== 'paused')
+      return at < 0 ? undefined : removeAt(at)
+    },
     remove(id) {
       const entry = jobs.get(id)
       return entry === undefined ? undefined : removeAt(line.indexOf(entry.job))

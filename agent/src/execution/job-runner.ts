@@ -3,7 +3,14 @@
  * them. Knows nothing of HTTP or ComfyUI's messages; those translate what it tells.
  */
 import { MeshError } from '@comfymesh/protocol/errors'
-import { foldJob, isFinished, type JobRequest, type JobState } from '@comfymesh/protocol/job'
+import {
+  foldJob,
+  isFinished,
+  type JobAnswer,
+  type JobEvent,
+  type JobRequest,
+  type JobState,
+} from '@comfymesh/protocol/job'
 import {
   entryOf,
   type JobEntry,
@@ -23,6 +30,7 @@ import type { HistoryRange, JobStore } from '../store/jobs.ts'
 import type { QueueState } from '../store/queue-state.ts'
 import { createJobQueue } from './job-queue.ts'
 import { type JobRunModules, runJob } from './job-run.ts'
+import { createJobSlots, type JobSlotsModules } from './job-slots.ts'
 import { lightened } from './light-request.ts'
 import { createLiveJob, type JobUpdate, type LiveJob, recordAll } from './live-job.ts'
 import { createQueueRoom, DEFAULT_QUEUE_LIMIT, MAX_QUEUED_BYTES } from './queue-room.ts'
@@ -38,13 +46,15 @@ export interface JobRunner {
   /** Stops working; jobs that run stay unfinished on disk and go on after a restart. */
   stop(): Promise<void>
   readonly submit: Submit
-  /** Jobs that wait, in the order in which they will run. */
+  /** Jobs that wait, in the order in which they will run; those among them that are paused stay. */
   pending(): readonly JobState[]
   running(): readonly JobState[]
   /** How many jobs wait or run. */
   remaining(): number
-  /** How many run at once. */
+  /** How many can work at once: one on each peer. */
   readonly runningLimit: number
+  /** Peers came or went: there may be somebody for the next job. */
+  reconsider(): void
   /** Since when no further job is started; undefined while the queue is not paused. */
   pausedAtMs(): number | undefined
   /** Lets running jobs end and starts no other, also after a restart. @throws MeshError `storage_failed` */
@@ -55,7 +65,12 @@ export interface JobRunner {
   move(ids: readonly string[], target: QueueTarget): Promise<void>
   /** Gives jobs that wait a priority, see planning/queue-order.ts. @throws MeshError `not_found` */
   prioritise(ids: readonly string[], priority: number): Promise<void>
-  /** Cancels jobs that have not begun. */
+  /**
+   * What the user says to the question of a paused job.
+   * @throws MeshError `not_found` when no job of that id waits for an answer.
+   */
+  answer(id: string, answer: JobAnswer): Promise<void>
+  /** Cancels jobs that have not begun, and paused ones. */
   cancelPending(ids: readonly string[] | 'all'): Promise<void>
   /** Cancels the running job of that id, if it runs; every running job when no id is given. */
   interrupt(id?: string): void
@@ -75,8 +90,6 @@ export interface JobRunner {
 }
 
 export interface JobRunnerOptions {
-  /** How many jobs run at once; 1 where absent, because one machine does one thing fastest. */
-  readonly runningLimit?: number
   /** How many jobs may wait; a submission beyond it is refused as `busy`. */
   readonly queueLimit?: number
 }
@@ -88,22 +101,28 @@ export interface FreeRequest {
   readonly freeMemory: boolean
 }
 
-export interface JobRunnerModules extends JobRunModules {
+export interface JobRunnerModules extends JobRunModules, JobSlotsModules {
   readonly store: JobStore
   readonly queueState: QueueState
   readonly executor: Pick<Executor, 'fingerprint' | 'validation' | 'prepare' | 'free'>
   readonly warn: (message: string, error: unknown) => void
 }
 
+/** After these there may be a peer with nothing to do. */
+const makeRoom = new Set<JobEvent['type']>(['planned', 'stage-finished', 'paused'])
+
 interface Running {
   readonly job: LiveJob
   readonly controller: AbortController
   readonly ended: Promise<void>
+  /** Where it runs is known, so that the next job can be planned. */
+  isPlanned: boolean
 }
 
 export function createJobRunner(options: JobRunnerOptions, modules: JobRunnerModules): JobRunner {
   const { store, queueState, now, warn } = modules
-  const { runningLimit = 1, queueLimit = DEFAULT_QUEUE_LIMIT } = options
+  const { queueLimit = DEFAULT_QUEUE_LIMIT } = options
+  const slots = createJobSlots(modules)
   const queue = createJobQueue<LiveJob>()
   const limits = { jobs: queueLimit, bytes: MAX_QUEUED_BYTES }
   const running = new Map<string, Running>()
@@ -113,6 +132,16 @@ export function createJobRunner(options: JobRunnerOptions, modules: JobRunnerMod
   let freeing: Promise<void> | undefined
 
   function publish(update: JobUpdate): void {
+    const { id } = update.state.request
+    const own = running.get(id)
+    if (update.event.type === 'planned' && own !== undefined) own.isPlanned = true
+    // It holds no place to run any more, and waits where it stood.
+    if (update.event.type === 'paused' && running.delete(id)) queue.add(own!.job)
+    tell(update)
+    if (makeRoom.has(update.event.type)) runWaiting()
+  }
+
+  function tell(update: JobUpdate): void {
     for (const listener of listeners) {
       try {
         listener(update)
@@ -137,7 +166,17 @@ export function createJobRunner(options: JobRunnerOptions, modules: JobRunnerMod
   function mayRunAnother(): boolean {
     const isFreeing = toFree !== undefined || freeing !== undefined
     const isPaused = queueState.pausedAtMs !== undefined
-    return isWorking && !isPaused && !isFreeing && running.size < runningLimit
+    if (!isWorking || isPaused || isFreeing) return false
+    // One after the other, so that each sees what those before it have taken.
+    const isPlanning = [...running.values()].some(({ isPlanned }) => !isPlanned)
+    return !isPlanning && slots.hasRoom(statesBut())
+  }
+
+  /** The jobs that are carried out, besides one. */
+  function statesBut(id?: string): JobState[] {
+    return [...running.values()]
+      .map(({ job }) => job.state)
+      .filter(({ request }) => request.id !== id)
   }
 
   /** As in ComfyUI, between prompts: no other begins before memory was given back. */
@@ -145,7 +184,7 @@ export function createJobRunner(options: JobRunnerOptions, modules: JobRunnerMod
     if (toFree === undefined || freeing !== undefined || running.size > 0) return
     const { freeMemory: outputs } = toFree
     toFree = undefined
-    if (outputs) modules.results.keepOnly([])
+    if (outputs) modules.results.forgetAll()
     freeing = modules.executor
       .free({ outputs })
       .catch((error: unknown) => warn('memory could not be given back', error))
@@ -158,14 +197,15 @@ export function createJobRunner(options: JobRunnerOptions, modules: JobRunnerMod
   function run(job: LiveJob): void {
     const { id } = job.state.request
     const controller = new AbortController()
-    const ended = runJob(job, controller.signal, modules)
+    const offers = () => slots.offersBehind(statesBut(id))
+    const ended = runJob(job, controller.signal, { ...modules, offers })
       .catch((error: unknown) => warn(`job ${id} ended in a bug`, error))
       .finally(() => {
         // A client may have submitted another job under the same id meanwhile.
         if (running.get(id)?.job === job) running.delete(id)
         runWaiting()
       })
-    running.set(id, { job, controller, ended })
+    running.set(id, { job, controller, ended, isPlanned: false })
   }
 
   function runningJobs(): JobState[] {
@@ -210,7 +250,10 @@ export function createJobRunner(options: JobRunnerOptions, modules: JobRunnerMod
 
   return {
     definitions,
-    runningLimit,
+    get runningLimit() {
+      return slots.peers()
+    },
+    reconsider: runWaiting,
     submit: createSubmit({
       ...modules,
       definitions,
@@ -254,6 +297,18 @@ export function createJobRunner(options: JobRunnerOptions, modules: JobRunnerMod
     async prioritise(ids, priority) {
       const places = ids.map((id) => prioritisedPlace(waiting(id).state.request, priority))
       await reorder(places)
+    },
+    async answer(id, answer) {
+      const job = queue.get(id)
+      if (job?.state.status !== 'paused') throw notPaused(id)
+      const said = job.fold({ type: 'answered', answer })
+      if (answer === 'cancel') queue.remove(id)
+      const ended = answer === 'cancel' ? job.fold({ type: 'interrupted' }) : undefined
+      await recordAll(
+        [said, ended].filter((record) => record !== undefined),
+        jobModules,
+      )
+      runWaiting()
     },
     async cancelPending(ids) {
       const chosen = ids === 'all' ? queue.list().map(({ state }) => state.request.id) : ids
@@ -300,6 +355,11 @@ export function createJobRunner(options: JobRunnerOptions, modules: JobRunnerMod
 
 function besideOf(target: Exclude<QueueTarget, { to: string }>): string {
   return 'before' in target ? target.before : target.after
+}
+
+function notPaused(id: string): MeshError {
+  const message = `Job ${id} does not wait for an answer. See GET /v1/jobs?status=paused.`
+  return new MeshError('not_found', message, { details: { id } })
 }
 
 function notWaiting(id: string): MeshError {

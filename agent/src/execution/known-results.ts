@@ -12,14 +12,21 @@ export interface KnownResults {
     signatures: ReadonlyMap<NodeId, string>,
   ): Promise<Map<NodeId, JsonObject>>
   remember(signature: string, output: JsonObject): void
-  /** As in ComfyUI, what a new prompt does not contain is forgotten when it runs. */
-  keepOnly(signatures: Iterable<string>): void
+  /**
+   * As in ComfyUI, what a new prompt does not contain is forgotten when it runs; here, unless
+   * another that runs contains it.
+   */
+  begin(jobId: string, signatures: Iterable<string>): void
+  end(jobId: string): void
+  forgetAll(): void
 }
 
 export function createKnownResults(modules: {
   readonly filesExist: (output: JsonObject) => Promise<boolean>
 }): KnownResults {
   const results = new Map<string, JsonObject>()
+  /** Signatures of the prompts that run, by job. */
+  const running = new Map<string, ReadonlySet<string>>()
   return {
     async recall(outputs, signatures) {
       const known = new Map<NodeId, JsonObject>()
@@ -32,9 +39,15 @@ export function createKnownResults(modules: {
     remember: (signature, output) => {
       results.set(signature, output)
     },
-    keepOnly: (signatures) => {
-      const kept = new Set(signatures)
-      for (const signature of results.keys()) if (!kept.has(signature)) results.delete(signature)
+    begin: (jobId, signatures) => {
+      running.set(jobId, new Set(signatures))
+      const contained = [...running.values()]
+      for (const signature of results.keys())
+        if (!contained.some((one) => one.has(signature))) results.delete(signature)
     },
+    end: (jobId) => {
+      running.delete(jobId)
+    },
+    forgetAll: () => results.clear(),
   }
 }

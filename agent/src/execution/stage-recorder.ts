@@ -2,6 +2,7 @@
  * Turns what a stage reports into the events of its job, one after the other:
  * pictures are saved before their node counts as finished.
  */
+import { MeshError } from '@comfymesh/protocol/errors'
 import type { JsonObject } from '@comfymesh/protocol/json'
 import type { PlannedStage } from '@comfymesh/protocol/plan'
 import type { NodeId } from '@comfymesh/protocol/workflow'
@@ -11,6 +12,7 @@ import type { KnownResults } from './known-results.ts'
 import type { LiveJob } from './live-job.ts'
 import type { PictureFiles } from './picture-files.ts'
 import { createProgressThrottle } from './progress-throttle.ts'
+import type { StageReport } from './stage-run.ts'
 
 /** Nodes that need not run, and what the output nodes among them show. */
 export interface CachedNodes {
@@ -22,11 +24,14 @@ export interface StageRecorderOptions {
   readonly job: LiveJob
   readonly stage: PlannedStage
   readonly peerId: string
-  /** What was known before the stage began; announced with what its executor knows. */
-  readonly cached: CachedNodes
+  readonly attemptId: string
+  /** What was known before the stage began, where that is announced with what its executor knows. */
+  readonly cached?: CachedNodes
   /** What its pictures carry. */
   readonly texts: () => readonly PngText[]
   readonly onFailure: () => void
+  /** Of an attempt that was given up nothing is recorded any more. */
+  readonly signal: AbortSignal
 }
 
 export interface StageRecorderModules {
@@ -36,9 +41,9 @@ export interface StageRecorderModules {
 }
 
 export interface StageRecorder {
-  readonly report: (event: StageEvent) => void
-  /** When everything reported so far is recorded. @throws what the recording failed with. */
-  settled(): Promise<void>
+  readonly report: (report: StageReport) => void
+  /** When everything reported so far is recorded. @returns what the recording failed with. */
+  settled(): Promise<MeshError | undefined>
 }
 
 type Finished = Extract<StageEvent, { type: 'node-finished' }>
@@ -47,10 +52,10 @@ export function createStageRecorder(
   options: StageRecorderOptions,
   modules: StageRecorderModules,
 ): StageRecorder {
-  const { job, peerId } = options
+  const { job, peerId, signal } = options
   const isDue = createProgressThrottle(modules.now)
   /** ComfyUI announces all cached nodes at once, before the first that runs. */
-  let prelude: CachedNodes | undefined = {
+  let prelude: CachedNodes | undefined = options.cached && {
     nodeIds: [...options.cached.nodeIds],
     outputs: { ...options.cached.outputs },
   }
@@ -63,7 +68,23 @@ export function createStageRecorder(
     await announceCached(job, cached)
   }
 
-  async function recordOne(event: StageEvent): Promise<void> {
+  /** A loader runs in several stages, and is told of once; a stage that is joined again repeats itself. */
+  function isTold(nodeId: NodeId): boolean {
+    const node = job.state.nodes.find((one) => one.nodeId === nodeId)
+    if (node === undefined || node.peerId === '') return false
+    return node.peerId !== peerId || node.status === 'finished'
+  }
+
+  async function recordOne(event: StageReport): Promise<void> {
+    if (signal.aborted || event.type === 'admitted') return
+    if (event.type === 'began') {
+      const { stage, attemptId } = options
+      return job.record({ type: 'stage-began', stageId: stage.id, attemptId })
+    }
+    if (!isTold(event.nodeId)) await recordNode(event)
+  }
+
+  async function recordNode(event: StageEvent): Promise<void> {
     if (prelude !== undefined && event.type === 'node-finished' && event.cached) {
       const output = await outputOf(event)
       prelude.nodeIds.push(event.nodeId)
@@ -124,9 +145,14 @@ export function createStageRecorder(
       tail = tail.then(() => recordOne(event))
       tail.catch(options.onFailure)
     },
-    settled: async () => {
-      await tail
-      await endPrelude()
+    async settled() {
+      try {
+        await tail
+        if (!signal.aborted) await endPrelude()
+        return undefined
+      } catch (thrown) {
+        return MeshError.from(thrown)
+      }
     },
   }
 }

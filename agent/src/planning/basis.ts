@@ -102,7 +102,8 @@ function holdersOf(held: readonly HeldValue[], { byId }: Peers): Map<string, Pee
   const holders = new Map<string, Peer[]>()
   for (const { nodeId, slot, peerIds } of held) {
     const present = peerIds.flatMap((id) => byId.get(id) ?? [])
-    const reachable = present.filter(({ absence }) => absence === undefined)
+    // A peer that failed the job may still hand out what it made before.
+    const reachable = present.filter(({ offer }) => offer.absence === undefined)
     if (reachable.length > 0) holders.set(valueKey(nodeId, slot), reachable)
   }
   return holders

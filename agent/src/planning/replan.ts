@@ -1,47 +1,97 @@
-/** A plan for what is left of a job, and a mesh that has a plan to carry out already. */
-import type { Plan } from '@comfymesh/protocol/plan'
+/** A plan for what is left of a job while parts of it run on, and the peers with their work so far. */
+
+import type { JobState } from '@comfymesh/protocol/job'
+import { isOpen } from '@comfymesh/protocol/job-stages'
+import type { Plan, PlanEdge } from '@comfymesh/protocol/plan'
 import type { HeldValue, PlanInput } from './basis.ts'
+import { valueKey } from './group.ts'
 import type { PeerOffer } from './peers.ts'
 import { planJob } from './plan.ts'
 
 /** How far a plan was carried out. */
 export interface Progress {
   readonly plan: Plan
-  /** Ids of the stages that finished, with the peers that hold what each made. */
-  readonly finished: ReadonlyMap<string, readonly string[]>
-  /** Peers that failed it, each with what happened there. */
-  readonly failures: ReadonlyMap<string, string>
+  /** Ids of its stages that run on, on the peers where they are. */
+  readonly running: ReadonlySet<string>
 }
 
 /**
- * Plans only what is unfinished, without the peers that failed. What a finished stage made is
- * used where a peer still holds it, and made again where none does and something needs it.
- * @param input as for the first plan, the peers as they are now.
+ * Plans what is neither made nor being made. Stages that run on peers that are present stay in the
+ * plan as they are, and what they will make is waited for.
+ * @param input as for the first plan; what finished stages made is in `held`.
  * @throws MeshError as planJob.
  */
-export function replan(input: PlanInput, { plan, finished, failures }: Progress): Plan {
-  const done = plan.stages.filter(({ id }) => finished.has(id))
-  const doneNodes = new Set(done.flatMap(({ nodes }) => nodes.map(({ id }) => id)))
-  const held = done.flatMap(({ id, outputs }) =>
-    outputs.map(({ nodeId, slot }): HeldValue => ({ nodeId, slot, peerIds: finished.get(id)! })),
+export function replan(input: PlanInput, { plan, running }: Progress): Plan {
+  const present = new Set(
+    input.peers.flatMap(({ absence, advertisement }) =>
+      absence === undefined ? [advertisement.peerId] : [],
+    ),
   )
-  const failed = [...failures].map(
-    ([peerId, what]) => [peerId, `failed this job: ${what}`] as const,
+  const places = plan.placements.filter(
+    ({ stageId, peerId }) => running.has(stageId) && present.has(peerId),
   )
-  return planJob({
+  const peerOf = new Map(places.map(({ stageId, peerId }) => [stageId, peerId]))
+  const going = plan.stages.filter(({ id }) => peerOf.has(id))
+  if (going.length === 0) return planJob(input)
+  const coming = going.flatMap(({ id, outputs }) =>
+    outputs.map(({ nodeId, slot }): HeldValue => ({ nodeId, slot, peerIds: [peerOf.get(id)!] })),
+  )
+  const goingNodes = new Set(going.flatMap(({ nodes }) => nodes.map(({ id }) => id)))
+  const rest = planJob({
     ...input,
-    outputs: input.outputs.filter((id) => !doneNodes.has(id)),
-    held: [...(input.held ?? []), ...held],
-    excluded: new Map([...(input.excluded ?? []), ...failed]),
+    outputs: input.outputs.filter((id) => !goingNodes.has(id)),
+    held: [...(input.held ?? []), ...coming],
   })
+  const makers = new Map(
+    going.flatMap(({ id, outputs }) =>
+      outputs.map(({ nodeId, slot }) => [valueKey(nodeId, slot), id]),
+    ),
+  )
+  const edges = rest.edges.map((edge): PlanEdge => {
+    const from = edge.from ?? makers.get(valueKey(edge.nodeId, edge.slot))
+    return from === undefined ? edge : { ...edge, from }
+  })
+  const linked = rest.stages.map((stage) => {
+    const sources = edges.flatMap(({ from, to }) => (to === stage.id && from ? [from] : []))
+    return { ...stage, after: [...new Set([...stage.after, ...sources])] }
+  })
+  return {
+    ...rest,
+    stages: [...going, ...linked],
+    edges: [...plan.edges.filter(({ to }) => peerOf.has(to)), ...edges],
+    placements: [...places, ...rest.placements],
+  }
 }
 
-/** The peers as they are once they have a plan to carry out: for planning the job after it. */
-export function offersWith(offers: readonly PeerOffer[], { placements }: Plan): PeerOffer[] {
+/** What jobs that run have still to do on each peer, as their plans estimate it, in milliseconds. */
+export function plannedWork(
+  jobs: readonly Pick<JobState, 'plan' | 'stages' | 'attempts'>[],
+  nowMs: number,
+): Map<string, number> {
+  const work = new Map<string, number>()
+  for (const { plan, stages, attempts } of jobs) {
+    const finished = new Set(stages.map(({ stageId }) => stageId))
+    for (const { stageId, peerId, estimate } of plan?.placements ?? []) {
+      if (finished.has(stageId)) continue
+      const begun = attempts.find((attempt) => isOpen(attempt) && attempt.stageId === stageId)
+      const doneMs = begun?.beganAtMs === undefined ? 0 : nowMs - begun.beganAtMs
+      const leftMs = Math.max(0, estimate.loadMs + estimate.computeMs - doneMs)
+      work.set(peerId, (work.get(peerId) ?? 0) + leftMs)
+    }
+  }
+  return work
+}
+
+/**
+ * The peers once they have this work to do as well: for planning the job after it. What a peer
+ * says of itself counts where it is more; it may include the same work, so they are not added.
+ */
+export function offersWith(
+  offers: readonly PeerOffer[],
+  work: ReadonlyMap<string, number>,
+): PeerOffer[] {
   return offers.map((offer) => {
-    const own = placements.filter(({ peerId }) => peerId === offer.advertisement.peerId)
-    if (own.length === 0) return offer
-    const finishMs = Math.max(...own.map(({ estimate }) => estimate.finishMs))
-    return { ...offer, waitMs: finishMs }
+    const ownMs = work.get(offer.advertisement.peerId)
+    return ownMs === undefined ? offer : { ...offer, waitMs: Math.max(ownMs, offer.waitMs ?? 0) }
   })
 }

@@ -61,6 +61,8 @@ async function attempt(initial: JobState, output: string) {
     {
       job,
       stage,
+      attemptId: 'a',
+      signal: new AbortController().signal,
       peerId: 'p',
       cached: { nodeIds: [], outputs: {} },
       texts: () => [],

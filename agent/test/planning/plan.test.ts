@@ -1,9 +1,10 @@
 /** From prompt to stages and placements, over meshes of one to five peers. */
+import type { Plan } from '@comfymesh/protocol/plan'
 import t from 'tap'
 import type { LearnedTimes } from '../../src/planning/learned-times.ts'
 import { timeKey } from '../../src/planning/learned-times.ts'
 import type { PeerOffer } from '../../src/planning/peers.ts'
-import { offersWith } from '../../src/planning/replan.ts'
+import { offersWith, plannedWork } from '../../src/planning/replan.ts'
 import {
   latent,
   manyPictures,
@@ -201,16 +202,16 @@ t.test('not split for what hardly anybody would notice', async (t) => {
 })
 
 t.test('a batch of jobs goes to a fast and a slow machine in proportion', async (t) => {
-  let offers = mesh(
+  const offers = mesh(
     { gflops: 1000, resident: ['sd15.safetensors'] },
     { gflops: 3000, resident: ['sd15.safetensors'] },
   )
-  const taken: string[] = []
+  const plans: Plan[] = []
   for (let job = 0; job < 12; job++) {
-    const made = plan(textToImage(), offers)
-    taken.push(made.placements[0]!.peerName)
-    offers = offersWith(offers, made)
+    const placed = plans.map((made) => ({ plan: made, stages: [], attempts: [] }))
+    plans.push(plan(textToImage(), offersWith(offers, plannedWork(placed, 0))))
   }
+  const taken = plans.map(({ placements }) => placements[0]!.peerName)
   t.equal(taken.filter((name) => name === 'a').length, 3, taken.join(''))
 })
 

@@ -11,17 +11,25 @@ const peers = [peer('front', { has: [] }), peer('a', encoder), peer('b', sampler
 const first = plan(prompt, peers)
 
 function again(
-  progress: { finished?: [stage: number, holders: string[]][]; failed?: string[] },
+  progress: {
+    finished?: [stage: number, holders: string[]][]
+    failed?: string[]
+    running?: number[]
+  },
   mesh = [...peers, peer('spare-a', encoder), peer('spare-b', sampler)],
   before: Plan = first,
 ): Plan {
-  return replan(inputOf(prompt, mesh), {
-    plan: before,
-    finished: new Map(
-      (progress.finished ?? []).map(([stage, holders]) => [before.stages[stage]!.id, holders]),
-    ),
-    failures: new Map((progress.failed ?? []).map((id) => [id, 'the runner died'])),
-  })
+  const { finished = [], failed = [], running = [] } = progress
+  const isTrusted = (id: string) => !failed.includes(id)
+  const held = finished.flatMap(([stage, holders]) =>
+    before.stages[stage]!.outputs.map((output) => ({
+      ...output,
+      peerIds: holders.filter(isTrusted),
+    })),
+  )
+  const excluded = new Map(failed.map((id) => [id, 'failed this job: the runner died']))
+  const going = new Set(running.map((stage) => before.stages[stage]!.id))
+  return replan({ ...inputOf(prompt, mesh), held, excluded }, { plan: before, running: going })
 }
 
 t.equal(shape(first), 'a: neg pos | b: latent sample | a: decode save')
@@ -75,18 +83,34 @@ t.test('nobody is left', async (t) => {
   })
 })
 
-t.test('finished outputs are not made again', async (t) => {
-  const pictures = manyPictures(4)
-  const twins = [peer('a', { gflops: 1000 }), peer('b', { gflops: 1000 })]
-  const shared = plan(pictures, twins)
-  const ofB = shared.stages.filter((_, i) => shared.placements[i]!.peerName === 'b')
-  const finished = new Map(ofB.map(({ id }) => [id, ['id-b']]))
-  const left = replan(inputOf(pictures, twins), { plan: shared, finished, failures: new Map() })
-  const outputs = (made: Plan) =>
-    made.stages.flatMap(({ nodes }) => nodes.filter(({ classType }) => classType === 'SaveImage'))
-  const done = ofB.flatMap(({ nodes }) =>
-    nodes.filter(({ classType }) => classType === 'SaveImage'),
+t.test('what a peer made before it failed is fetched from it', async (t) => {
+  const [{ outputs } = { outputs: [] }] = first.stages
+  const held = outputs.map((output) => ({ ...output, peerIds: ['id-a'] }))
+  const excluded = new Map([['id-a', 'ran out of memory']])
+  const mesh = [...peers, peer('spare-a', encoder)]
+  const made = replan(
+    { ...inputOf(prompt, mesh), held, excluded },
+    { plan: first, running: new Set() },
   )
-  t.ok(done.length > 0)
-  t.equal(outputs(left).length, 4 - done.length)
+  t.equal(shape(made), 'b: latent sample | spare-a: decode save')
+})
+
+t.test('what runs on elsewhere stays as it is, and the rest waits for it', async (t) => {
+  const made = again({ running: [0], failed: ['id-b'] })
+  t.equal(shape(made), 'a: neg pos | spare-b: latent sample | a: decode save')
+  t.strictSame(made.stages[0], first.stages[0])
+  t.strictSame(made.placements[0], first.placements[0])
+  t.strictSame(made.stages[1]!.after, [first.stages[0]!.id])
+  const sources = made.edges.map(({ nodeId, from }) => [nodeId, from])
+  t.strictSame(sources, [
+    ['pos', first.stages[0]!.id],
+    ['neg', first.stages[0]!.id],
+    ['sample', made.stages[1]!.id],
+  ])
+  const gone = again({ running: [0] }, [peers[0]!, peers[2]!, peer('spare-a', encoder)])
+  t.equal(
+    shape(gone),
+    'spare-a: neg pos | b: latent sample | spare-a: decode save',
+    'nobody waits for a peer that is away',
+  )
 })

@@ -1,0 +1,127 @@
+/**
+ * Whether what a peer says it made can be what was asked for: one value for each output, in the
+ * shape that its type has. A peer that is wrong about this is not asked again.
+ */
+import { MeshError } from '@comfymesh/protocol/errors'
+import type { PlannedStage } from '@comfymesh/protocol/plan'
+import type { Output, TensorShape, ValueReference } from '@comfymesh/protocol/value'
+import type { Prompt } from '@comfymesh/protocol/workflow'
+import { isLink, type NodeId } from '@comfymesh/protocol/workflow'
+
+const VALUE_BYTES: Readonly<Record<TensorShape['dtype'], number>> = {
+  F64: 8,
+  F32: 4,
+  F16: 2,
+  BF16: 2,
+  I64: 8,
+  I32: 4,
+  I16: 2,
+  I8: 1,
+  U8: 1,
+  BOOL: 1,
+}
+
+/** The length of a safetensors header before its JSON. */
+const LEAST_HEADER_BYTES = 8
+
+/** The tensor that a value of a type is about, and the shape that it must have. */
+const forms: {
+  readonly [type: string]: { name: string; fits: (shape: readonly number[]) => boolean }
+} = {
+  IMAGE: { name: 'image', fits: (shape) => shape.length === 4 && shape[3]! >= 1 && shape[3]! <= 4 },
+  MASK: { name: 'mask', fits: (shape) => shape.length >= 2 && shape.length <= 4 },
+  LATENT: { name: 'samples', fits: (shape) => shape.length >= 3 && shape.length <= 5 },
+}
+
+/** @throws MeshError `corrupt_value` with details `{ peerId }` */
+export function checkValues(
+  values: readonly ValueReference[],
+  { stage, peerId, prompt }: { stage: PlannedStage; peerId: string; prompt: Prompt },
+): void {
+  const counts = `${values.length} values were made where ${stage.outputs.length} were asked for`
+  const complaint =
+    values.length === stage.outputs.length
+      ? stage.outputs.map((output) => complaintAbout(output, values, peerId, prompt)).find(Boolean)
+      : counts
+  if (complaint === undefined) return
+  const message = `A stage was reported as done, but ${complaint}. What that peer made is not used.`
+  throw new MeshError('corrupt_value', message, { details: { peerId } })
+}
+
+function complaintAbout(
+  output: Output,
+  values: readonly ValueReference[],
+  peerId: string,
+  prompt: Prompt,
+): string | undefined {
+  const name = `the ${output.type} of node ${output.nodeId}, output ${output.slot},`
+  const value = values.find((one) => isSame(one, output))
+  if (value === undefined) return `${name} is not among what was made`
+  if (!value.holders.includes(peerId)) return `${name} lies on another peer`
+  const bytes = value.tensors.reduce((sum, tensor) => sum + bytesOf(tensor), LEAST_HEADER_BYTES)
+  if (value.blob.sizeBytes < bytes) return `${name} has fewer bytes than its tensors`
+  const form = Object.hasOwn(forms, output.type) ? forms[output.type] : undefined
+  if (form === undefined) return undefined
+  const tensor = value.tensors.find((one) => one.name === form.name)
+  if (tensor === undefined) return `${name} has no tensor "${form.name}"`
+  const shape = tensor.shape.join('×')
+  if (!form.fits(tensor.shape)) return `${name} has the shape ${shape}`
+  const size = certainSize(prompt, output)
+  if (size === undefined || fits(tensor, output, size)) return undefined
+  const asked = `${size.batch} of ${size.width}×${size.height} pixels`
+  return `${name} has the shape ${shape} where the prompt asks for ${asked}`
+}
+
+const isSame = (a: Output, b: Output) =>
+  a.nodeId === b.nodeId && a.slot === b.slot && a.type === b.type
+
+function bytesOf({ dtype, shape }: TensorShape): number {
+  return shape.reduce((product, length) => product * length, VALUE_BYTES[dtype])
+}
+
+interface Size {
+  readonly width: number
+  readonly height: number
+  readonly batch: number
+}
+
+/** Pixels a latent cell stands for, in each direction. */
+const CELL_PIXELS = 8
+
+function fits({ shape }: TensorShape, { type }: Output, { width, height, batch }: Size): boolean {
+  const sides = type === 'IMAGE' ? [shape[1], shape[2]] : [shape[2], shape[3]]
+  const cell = type === 'IMAGE' ? 1 : CELL_PIXELS
+  // A width that is no multiple of a cell is rounded down to one.
+  const expected = [height, width].map((pixels) => Math.floor(pixels / CELL_PIXELS))
+  return (
+    shape[0] === batch && sides.every((side, at) => side === (expected[at]! * CELL_PIXELS) / cell)
+  )
+}
+
+/** ComfyUI's own nodes whose pictures are just as large as those they come from, by their input. */
+const passing: { readonly [classType: string]: string } = {
+  KSampler: 'latent_image',
+  KSamplerAdvanced: 'latent_image',
+  VAEDecode: 'samples',
+}
+
+/** Only where the prompt leaves no doubt: a guess must not put a peer in the wrong. */
+function certainSize(prompt: Prompt, { nodeId, type }: Output): Size | undefined {
+  if (type !== 'LATENT' && type !== 'IMAGE') return undefined
+  let id: NodeId | undefined = nodeId
+  const seen = new Set<NodeId>()
+  while (id !== undefined && !seen.has(id) && Object.hasOwn(prompt, id)) {
+    seen.add(id)
+    const { class_type, inputs }: Prompt[string] = prompt[id]!
+    if (class_type === 'EmptyLatentImage') return sizeOf(inputs)
+    if (!Object.hasOwn(passing, class_type)) return undefined
+    const source: unknown = inputs[passing[class_type]!]
+    id = isLink(source as never) ? (source as [NodeId, number])[0] : undefined
+  }
+  return undefined
+}
+
+function sizeOf({ width, height, batch_size: batch }: Prompt[string]['inputs']): Size | undefined {
+  const isKnown = [width, height, batch].every((value) => typeof value === 'number')
+  return isKnown ? ({ width, height, batch } as unknown as Size) : undefined
+}
