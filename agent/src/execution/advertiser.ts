@@ -66,8 +66,8 @@ export function createAdvertiser(modules: AdvertiserModules): Advertiser {
       ...localPeer.advertisement(),
       queue: {
         running: jobs.running().length,
-          waiting: jobs.pending().filter(({ status }) => status === 'queued').length,
-          busyMs: Math.round(stages.busyMs()),
+        waiting: jobs.pending().filter(({ status }) => status === 'queued').length,
+        busyMs: Math.round(stages.busyMs()),
       },
       times: advertisedTimes(times.current(), peerId, catalog),
     }

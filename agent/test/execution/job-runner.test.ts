@@ -87,6 +87,7 @@ t.test('each transition is on disk before it is told', async (t) => {
     'started',
     'planned',
     'stage-started',
+    'stage-began',
     'nodes-cached',
     'node-started',
     'node-finished',
