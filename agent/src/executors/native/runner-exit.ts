@@ -1,6 +1,7 @@
 /** How the end of a runner reads as an error, and as the report of the provider that caused it. */
 import { MeshError } from '@comfymesh/protocol/errors'
 import type { StageNode } from '../executor.ts'
+import { isOutOfMemory } from './out-of-memory.ts'
 import type { ProviderName, ProviderReport } from './sessions/settings.ts'
 
 export interface RunnerExit {
@@ -14,11 +15,18 @@ export interface RunnerExit {
   readonly startError?: Error
 }
 
-/** The error of a stage whose runner ended under it, at `node` if one had started. */
-export function diedRunning(exit: RunnerExit, node: StageNode | undefined): MeshError {
+/**
+ * The error of a stage whose runner ended under it, at `node` if one had started.
+ * @param memoryRanOut whether the kernel killed meanwhile for lack of memory; undefined where it does not tell.
+ */
+export function diedRunning(
+  exit: RunnerExit,
+  node: StageNode | undefined,
+  memoryRanOut: boolean | undefined,
+): MeshError {
   const where = node === undefined ? '' : ` while it ran node ${node.id} (${node.classType})`
   return runnerDied(
-    `The runner process ended${where}: ${describeExit(exit)}.${advice(exit)}`,
+    `The runner process ended${where}: ${describeExit(exit)}.${advice(exit, memoryRanOut)}`,
     exit,
     {
       ...(node && { nodeId: node.id, classType: node.classType }),
@@ -69,9 +77,18 @@ function codeText(code: number | null): string {
   return code > 0xffff ? `0x${code.toString(16).toUpperCase()}` : String(code)
 }
 
-function advice({ signal }: RunnerExit): string {
+const LESS_MEMORY = 'try a smaller picture, or a smaller memory budget.'
+
+function advice({ signal, lastLines }: RunnerExit, memoryRanOut: boolean | undefined): string {
   if (signal === 'SIGKILL') {
-    return ' The system may have run out of memory: try a smaller picture, or a smaller memory budget.'
+    if (memoryRanOut === false) return ' Another program killed it: run the prompt again.'
+    const certainly = memoryRanOut
+      ? 'ran out of memory and killed it'
+      : 'may have run out of memory'
+    return ` The system ${certainly}: ${LESS_MEMORY}`
+  }
+  if (lastLines.some((line) => isOutOfMemory(new Error(line)))) {
+    return ` It ran out of memory: ${LESS_MEMORY}`
   }
   if (signal === 'SIGBUS') {
     return ' A model file changed or became shorter while it was in use: run the prompt again.'

@@ -1,6 +1,7 @@
 /** One stage or benchmark on a running child, from the command to its result, cancellation included. */
 import { MeshError } from '@comfymesh/protocol/errors'
 import type { Benchmark, RunOptions, Stage, StageNode, StageResult } from '../executor.ts'
+import { watchOomKills } from './oom-killer.ts'
 import type { RunnerChild } from './runner-child.ts'
 import { diedRunning } from './runner-exit.ts'
 
@@ -23,6 +24,7 @@ export function runOnChild(
   }: ChildRunOptions & Pick<RunOptions, 'report'> & { readonly previews: boolean },
 ): Promise<StageResult> {
   let running: StageNode | undefined
+  const memoryRanOut = watchOomKills()
   return onChild<StageResult>(child, options, (run, settle) => {
     child.listen({
       event: ({ event }) => {
@@ -33,7 +35,7 @@ export function runOnChild(
       },
       finished: ({ result }) => settle.resolve(result),
       failed: ({ error }) => settle.reject(MeshError.fromReport(error)),
-      exited: (exit) => settle.exited(() => diedRunning(exit, running)),
+      exited: (exit) => settle.exited(() => diedRunning(exit, running, memoryRanOut())),
     })
     child.send({ type: 'run', run, stage, previews })
   })
@@ -41,11 +43,12 @@ export function runOnChild(
 
 /** @throws MeshError as runOnChild */
 export function benchmarkOnChild(child: RunnerChild, options: ChildRunOptions): Promise<Benchmark> {
+  const memoryRanOut = watchOomKills()
   return onChild<Benchmark>(child, options, (run, settle) => {
     child.listen({
       benchmarked: ({ benchmark }) => settle.resolve(benchmark),
       failed: ({ error }) => settle.reject(MeshError.fromReport(error)),
-      exited: (exit) => settle.exited(() => diedRunning(exit, undefined)),
+      exited: (exit) => settle.exited(() => diedRunning(exit, undefined, memoryRanOut())),
     })
     child.send({ type: 'benchmark', run })
   })
