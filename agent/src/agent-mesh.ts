@@ -183,7 +183,7 @@ export function startMesh(
     advertiser?.stop()
     peerOffers.stop()
     surveyor.stop()
-    await machineSpeed.stop()
+    machineSpeed.stop()
     await mesh.stop()
     await started
   }

@@ -2,6 +2,7 @@
  * How fast this machine is, for those who plan with it: measured once for each machine, provider and
  * version, after the start and when nothing runs.
  */
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Device } from '@comfymesh/protocol/advertisement'
 import type { Executor } from '../executors/executor.ts'
 import type { Benchmarks, KeptBenchmark } from '../store/benchmarks.ts'
@@ -26,7 +27,9 @@ export interface MachineSpeed {
   current(): KeptBenchmark | undefined
   /** @param known called once it is known, now or later; never where there is nothing to measure. */
   start(known: (benchmark: KeptBenchmark) => void): void
-  stop(): Promise<void>
+  /** When it is known, or will not be. */
+  settled(): Promise<void>
+  stop(): void
 }
 
 /** An agent has found its mesh and said what it offers by then. */
@@ -40,52 +43,37 @@ export function createMachineSpeed(
   let current: KeptBenchmark | undefined
   let measuring: Promise<void> = Promise.resolve()
 
+  /** What fails because everything ends is no news. */
+  function tell(message: string, error: unknown): void {
+    if (!stopping.signal.aborted) warn(message, error)
+  }
+
   async function knowOrMeasure(): Promise<KeptBenchmark | undefined> {
     if (executor.benchmark === undefined) return undefined
     const names = (await devices.read()).map(({ name, kind }) => [name, kind])
     const conditions = JSON.stringify([version, executor.name, settings, names])
     const known = await benchmarks.get(conditions)
     if (known !== undefined) return known
-    await pause(delayMs, stopping.signal)
-    if (stopping.signal.aborted) return undefined
+    await sleep(delayMs, undefined, { signal: stopping.signal })
     const measured = await executor.benchmark(stopping.signal)
     await benchmarks.put(conditions, measured).catch((error: unknown) => {
-      warn('How fast this machine is could not be kept and will be measured again', error)
+      tell('How fast this machine is could not be kept and will be measured again', error)
     })
     return measured
   }
 
   return {
     current: () => current,
+    settled: () => measuring,
     start(known) {
       measuring = knowOrMeasure().then(
         (benchmark) => {
           current = benchmark
           if (benchmark !== undefined && !stopping.signal.aborted) known(benchmark)
         },
-        (error: unknown) => {
-          if (!stopping.signal.aborted)
-            warn('How fast this machine is could not be measured', error)
-        },
+        (error: unknown) => tell('How fast this machine is could not be measured', error),
       )
     },
-    async stop() {
-      stopping.abort()
-      await measuring
-    },
+    stop: () => stopping.abort(),
   }
-}
-
-/** Ends early, without an error, when it is cancelled. */
-function pause(delayMs: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const end = () => {
-      clearTimeout(timer)
-      signal.removeEventListener('abort', end)
-      resolve()
-    }
-    const timer = setTimeout(end, delayMs)
-    if (signal.aborted) end()
-    else signal.addEventListener('abort', end)
-  })
 }

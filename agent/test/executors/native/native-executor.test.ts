@@ -73,6 +73,15 @@ t.test('a runner that is killed from outside, working or idle, is replaced', asy
   t.match(next.result, { sessionMs: 0 })
 })
 
+t.test('memory that nobody has fails the node that wants it, and nothing else', async (t) => {
+  const executor = testExecutorOf(t)
+  t.teardown(() => executor.stop())
+  const inputs = { width: 16384, height: 16384, batch_size: 4096, color: 0 }
+  const { error } = await runAndRecord(executor, stageOf([{ classType: 'EmptyImage', inputs }]))
+  t.match(error, { code: 'out_of_memory', retryable: true, details: { nodeId: '1' } })
+  t.match((await runAndRecord(executor, stageOf([value]))).result, { sessionMs: 0 })
+})
+
 t.test('a stage that never yields is killed', async (t) => {
   const executor = testExecutorOf(t, { cancelGraceMs: 200 })
   t.teardown(() => executor.stop())
