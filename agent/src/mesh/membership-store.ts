@@ -12,16 +12,28 @@ export interface MembershipStore {
   onChange(listener: (next: Membership, before: Membership) => void): () => void
 }
 
+const membershipFile = (dataDir: string) => join(dataDir, 'mesh', 'membership.json')
+
+/**
+ * What lies in a data folder; undefined before its agent was started first.
+ * @throws MeshError `storage_failed`, `malformed_file`
+ */
+export function storedMembership(dataDir: string): Membership | undefined {
+  const path = membershipFile(dataDir)
+  const text = readSecret(path)
+  return text === undefined ? undefined : parse(path, text)
+}
+
 /**
  * The membership in a data folder; a mesh of its own is founded where there is none.
  * @throws MeshError `storage_failed`, `malformed_file`
  */
 export function openMembership(dataDir: string, peerId: string): MembershipStore {
-  const path = join(dataDir, 'mesh', 'membership.json')
+  const path = membershipFile(dataDir)
   const listeners = new Set<(next: Membership, before: Membership) => void>()
-  const text = readSecret(path)
-  let current = text === undefined ? foundMesh(peerId) : parse(path, text)
-  if (text === undefined) save(current)
+  const stored = storedMembership(dataDir)
+  let current = stored ?? foundMesh(peerId)
+  if (stored === undefined) save(current)
 
   function save(membership: Membership): void {
     writeSecret(path, `${JSON.stringify(membership, undefined, 2)}\n`)

@@ -1,7 +1,9 @@
 import { createServer } from 'node:net'
 import { join } from 'node:path'
+import type { MeshPeers } from '@comfymesh/protocol/mesh'
 import t from 'tap'
 import { checkFrontend, checkPort } from '../../src/cli/doctor/frontend-and-port.ts'
+import { checkMesh, memberFindings } from '../../src/cli/doctor/mesh.ts'
 import { checkSettings } from '../../src/cli/doctor/settings-sources.ts'
 import { findingLines } from '../../src/cli/doctor.ts'
 import { loadSettings } from '../../src/cli/settings.ts'
@@ -35,6 +37,40 @@ t.test('the port', async (t) => {
   t.match(await checkPort(settings), [{ state: 'problem', message: /taken by another program/ }])
   await new Promise((resolve) => server.close(resolve))
   t.match(await checkPort(settings), [{ state: 'ok', message: `${port} is free` }])
+})
+
+t.test('the mesh, before an agent runs', async (t) => {
+  t.match(await checkMesh(settingsWith({ mesh: 'off' })), [{ state: 'ok', message: /works alone/ }])
+  const server = createServer((socket) => socket.destroy())
+  const port = await new Promise<number>((resolve) => {
+    server.listen(0, '0.0.0.0', () => resolve((server.address() as { port: number }).port))
+  })
+  t.teardown(() => server.close())
+  const flags = { port: '1', meshPort: String(port), discovery: 'off' }
+  t.match(await checkMesh(settingsWith(flags)), [
+    { check: 'Mesh', state: 'ok', message: /^alone so far/ },
+    { check: 'Mesh ports', state: 'problem', message: new RegExp(`^${port}\\b.* taken`) },
+  ])
+})
+
+t.test('the mesh, as the agent knows it', async (t) => {
+  const self = { peerId: 'a', name: 'desk', state: 'self' } as const
+  const attic = { peerId: 'b', name: 'attic', state: 'connected' } as const
+  const cellar = { peerId: 'c', name: 'cellar', state: 'away' } as const
+  const findings = (...peers: MeshPeers['peers']) => memberFindings({ meshId: 'm', peers })
+  t.match(findings(self), [{ state: 'ok', message: /^alone so far/ }])
+  t.match(findings(self, attic), [{ state: 'ok', message: '1 of 1 other machines are connected' }])
+  t.match(findings(self, attic, cellar), [
+    {
+      state: 'note',
+      message: '1 of 2 other machines are connected; away: cellar',
+      advice: /--peer/,
+    },
+  ])
+  const problem = { code: 'identity_in_use', message: 'The data folder was copied.' } as never
+  t.match(memberFindings({ meshId: 'm', peers: [self], problem }), [
+    { state: 'problem', message: 'The data folder was copied.' },
+  ])
 })
 
 t.test('variables that are no settings', async (t) => {

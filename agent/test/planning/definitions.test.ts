@@ -51,3 +51,12 @@ t.test('of different definitions that of most peers counts, then the first', asy
   t.strictSame(unionOf([old, changed, { ...changed }]).X, changed.X)
   t.strictSame(unionOf([old, changed, newer]).X, old.X)
 })
+
+t.test('uploaded files are those of who submits', async (t) => {
+  const loader = (...files: string[]) => node({ image: [files], mode: [['a']] })
+  const here = loader('mine.png')
+  const there = loader('theirs.png')
+  const union = unionOf([here, there], () => ['image'])
+  t.strictSame(union.X!.input.required!.image, [['mine.png']])
+  t.strictSame(unionOf([here, there]).X!.input.required!.image, [['mine.png', 'theirs.png']])
+})

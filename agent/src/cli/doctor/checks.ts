@@ -2,6 +2,7 @@
 import type { AgentSettings } from '../../agent.ts'
 import { type Check, machineChecks } from '../../doctor/checks.ts'
 import { checkFrontend, checkPort } from './frontend-and-port.ts'
+import { checkMesh } from './mesh.ts'
 import { checkSettings } from './settings-sources.ts'
 
 export const checks: readonly Check<AgentSettings>[] = [
@@ -9,4 +10,5 @@ export const checks: readonly Check<AgentSettings>[] = [
   ...machineChecks,
   { name: 'Frontend', check: checkFrontend },
   { name: 'Port', check: checkPort },
+  { name: 'Mesh', check: checkMesh },
 ]
