@@ -15,8 +15,10 @@ export interface Document {
 
 export interface EditorState {
   readonly history: History<Document>
-  /** What lies in the user's folder, or was opened from elsewhere; everything else is not saved. */
+  /** As it was opened or saved last; undefined for what exists here alone. */
   readonly saved: Document | undefined
+  /** Its name in the user's folder, where saving takes the place of what is there. */
+  readonly folderName?: string
   /** The latest run of this page. */
   readonly jobId?: string
   /** Why the agent refused to run it. */
@@ -63,11 +65,22 @@ function changeHistory(change: (history: History<Document>) => History<Document>
   editor.set((state) => ({ ...state, history: change(state.history) }))
 }
 
+export interface Opening {
+  /** It lies somewhere, as a file or in the folder, just so. */
+  readonly isSaved?: boolean
+  /** It lies in the user's folder by its name. */
+  readonly isInFolder?: boolean
+}
+
 /** Opens another workflow; undo brings back the one before. */
-export function openDocument(opened: Document, isSaved = true): void {
-  editor.set(({ history, saved, openings, isKept }) => ({
+export function openDocument(
+  opened: Document,
+  { isSaved = false, isInFolder = false }: Opening = {},
+): void {
+  editor.set(({ history, openings, isKept }) => ({
     history: step(history, opened),
-    saved: isSaved ? opened : saved,
+    saved: isSaved ? opened : undefined,
+    ...(isInFolder && { folderName: opened.name }),
     problems: noProblems,
     openings: openings + 1,
     isKept,
@@ -88,7 +101,7 @@ export function markSaved(saved: Document): void {
     const { present } = state.history
     const isPresent = present.workflow === saved.workflow
     const history = isPresent ? amended(state.history, saved) : state.history
-    return { ...state, history, saved }
+    return { ...state, history, saved, folderName: saved.name }
   })
 }
 
@@ -123,7 +136,8 @@ function keepNow(): void {
   waiting = undefined
   const state = editor.get()
   const { present } = state.history
-  const isKept = stores(stringifyJson({ ...present, isDirty: isDirty(state) }))
+  const { folderName } = state
+  const isKept = stores(stringifyJson({ ...present, folderName, isDirty: isDirty(state) }))
   if (isKept !== state.isKept) editor.set({ ...state, isKept })
 }
 
@@ -139,22 +153,27 @@ function stores(text: string): boolean {
 }
 
 function stored(): EditorState {
-  const fresh = (present: Document, saved?: Document): EditorState => {
-    return {
-      history: startHistory(present),
-      saved,
-      problems: noProblems,
-      openings: 0,
-      isKept: true,
-    }
-  }
   try {
     const text = sessionStorage.getItem(KEY) ?? localStorage.getItem(KEY)
-    if (text === null) return fresh(started)
-    const { name, workflow, isDirty } = parseJson(text) as JsonObject
+    if (text === null) return startWith(started)
+    const { name, workflow, folderName, isDirty } = parseJson(text) as JsonObject
     const present = { name: String(name), workflow: openedWorkflow(workflow ?? null) }
-    return fresh(present, isDirty === true ? undefined : present)
+    return {
+      ...startWith(present),
+      saved: isDirty === true ? undefined : present,
+      ...(typeof folderName === 'string' && { folderName }),
+    }
   } catch {
-    return fresh(started)
+    return startWith(started)
+  }
+}
+
+function startWith(present: Document): EditorState {
+  return {
+    history: startHistory(present),
+    saved: undefined,
+    problems: noProblems,
+    openings: 0,
+    isKept: true,
   }
 }

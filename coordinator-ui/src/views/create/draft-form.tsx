@@ -13,6 +13,7 @@ import { type Draft, draft as drafts } from '../../state/draft.ts'
 import { type Parameter, parametersOf, withSeeds, withValue } from '../../state/parameters.ts'
 import { problemsOf } from '../../state/problems.ts'
 import { randomSeed } from '../../state/seed.ts'
+import { EditButton } from './edit-button.tsx'
 import { ParameterField } from './parameter-field.tsx'
 
 export interface DraftFormProps {
@@ -86,6 +87,7 @@ export function DraftForm({ draft, definitions, onSubmitted }: DraftFormProps) {
         >
           Run
         </Button>
+        <EditButton draft={draft} definitions={definitions} />
       </div>
     </form>
   )

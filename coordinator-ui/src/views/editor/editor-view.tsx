@@ -100,7 +100,7 @@ function Start() {
         <Button
           variant="default"
           onClick={() =>
-            openDocument({ name: UNNAMED, workflow: workflowOfPrompt(prompt, definitions) }, false)
+            openDocument({ name: UNNAMED, workflow: workflowOfPrompt(prompt, definitions) })
           }
         >
           Begin with text to image

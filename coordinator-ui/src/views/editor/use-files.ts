@@ -52,9 +52,11 @@ export function useFiles() {
   })
   const open = useMutation({
     mutationFn: async (from: string | File) => {
-      if (from instanceof File) return openDocument(await readDocumentFile(from, definitions))
+      if (from instanceof File) {
+        return openDocument(await readDocumentFile(from, definitions), { isSaved: true })
+      }
       const workflow = openedWorkflow((await readWorkflow(from)) ?? null)
-      openDocument({ name: from, workflow })
+      openDocument({ name: from, workflow }, { isSaved: true, isInFolder: true })
     },
   })
   const use = useMutation({
@@ -68,9 +70,9 @@ export function useFiles() {
   /** What has a name in the folder already is written over; everything else is asked for. */
   const saveNow = (then?: () => void) => {
     const { name } = currentDocument()
-    const { saved } = editor.get()
+    const { folderName } = editor.get()
     if (name === UNNAMED) setAsking('name')
-    else save.mutate({ name, overwrite: saved?.name === name, ...(then && { then }) })
+    else save.mutate({ name, overwrite: folderName === name, ...(then && { then }) })
   }
   const problem = [save, open, use].find(({ error }) => error !== null)?.error?.message
   return {
@@ -80,7 +82,7 @@ export function useFiles() {
     dismiss: () => {
       for (const one of [save, open, use]) one.reset()
     },
-    startNew: () => openDocument({ name: UNNAMED, workflow: emptyWorkflow() }),
+    startNew: () => openDocument({ name: UNNAMED, workflow: emptyWorkflow() }, { isSaved: true }),
     open: (from: string | File) => open.mutate(from),
     save: () => saveNow(),
     askForName: () => setAsking('name'),

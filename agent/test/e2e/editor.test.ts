@@ -1,0 +1,252 @@
+/** The graph editor in a real browser, as somebody uses it who knows ComfyUI. */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { parseJson } from '@comfymesh/protocol/json'
+import type { Browser, Locator, Page } from 'playwright-core'
+import t from 'tap'
+import { accessibilityFaults, complaintsOf, testBrowser, withoutBrowser } from '../browser.ts'
+import { type BuiltAgent, testBuiltAgent } from '../built-agent.ts'
+
+t.setTimeout(300_000)
+
+const LONG_MS = 120_000
+
+async function open(browser: Browser, { url }: Pick<BuiltAgent, 'url'>, colorScheme?: 'dark') {
+  const page = await browser.newPage({
+    viewport: { width: 1900, height: 1000 },
+    ...(colorScheme && { colorScheme }),
+  })
+  page.setDefaultTimeout(LONG_MS)
+  await page.goto(`${url}/#/editor`)
+  await page.getByText('An empty workflow').waitFor()
+  return page
+}
+
+interface Place {
+  readonly x: number
+  readonly y: number
+}
+
+const nodeAt = (page: Page, id: number) => page.locator(`.react-flow__node[data-id="${id}"]`)
+const inputOf = (page: Page, id: number, name: string) =>
+  nodeAt(page, id).locator(`[data-handleid="in ${name}"]`)
+const outputOf = (page: Page, id: number, slot: number) =>
+  nodeAt(page, id).locator(`[data-handleid="out ${slot}"]`)
+
+async function middleOf(locator: Locator): Promise<Place> {
+  const { x, y, width, height } = (await locator.boundingBox())!
+  return { x: x + width / 2, y: y + height / 2 }
+}
+
+async function drag(page: Page, from: Locator, to: Locator | Place): Promise<void> {
+  const start = await middleOf(from)
+  const end = 'x' in to ? to : await middleOf(to)
+  await page.mouse.move(start.x, start.y)
+  await page.mouse.down()
+  await page.mouse.move((start.x + end.x) / 2, (start.y + end.y) / 2, { steps: 4 })
+  await page.mouse.move(end.x, end.y, { steps: 4 })
+  await page.mouse.up()
+}
+
+/** Types into the list that opened, and takes the best it has. */
+async function choose(page: Page, text: string): Promise<void> {
+  const list = page.locator('.picker')
+  const field = list.getByRole('combobox')
+  await field.fill(text)
+  await list.getByRole('option').first().waitFor()
+  await field.press('Enter')
+  await field.waitFor({ state: 'detached' })
+}
+
+const links = (page: Page) => page.locator('.react-flow__edge')
+const nodes = (page: Page) => page.locator('.react-flow__node-node')
+const field = (page: Page, name: string) => page.getByRole('textbox', { name, exact: true })
+
+/** By the keys, until the agent has it. */
+async function save(page: Page): Promise<void> {
+  const answer = page.waitForResponse((response) => response.url().includes('/api/userdata/'))
+  await page.keyboard.press('Control+s')
+  await answer
+  await page.getByLabel('not saved').waitFor({ state: 'detached' })
+}
+
+t.test('a workflow from nothing to its picture', { skip: withoutBrowser }, async (t) => {
+  const agent = await testBuiltAgent(t)
+  const page = await open(await testBrowser(t), agent)
+  const complaints = complaintsOf(page)
+
+  await t.test('nodes are found, and links find their nodes', async (t) => {
+    await page.mouse.dblclick(120, 300)
+    await choose(page, 'load checkpoint')
+    await nodeAt(page, 1).waitFor()
+    await drag(page, outputOf(page, 1, 1), { x: 520, y: 200 })
+    await choose(page, 'text encode')
+    await drag(page, outputOf(page, 1, 1), { x: 520, y: 520 })
+    await choose(page, 'text encode')
+    await drag(page, outputOf(page, 1, 0), { x: 1050, y: 250 })
+    await choose(page, 'ksampler')
+    await drag(page, outputOf(page, 2, 0), inputOf(page, 4, 'positive'))
+    await drag(page, outputOf(page, 3, 0), inputOf(page, 4, 'negative'))
+    await drag(page, inputOf(page, 4, 'latent_image'), { x: 960, y: 720 })
+    await choose(page, 'empty latent')
+    await drag(page, outputOf(page, 4, 0), { x: 1420, y: 250 })
+    await choose(page, 'vae decode')
+    await drag(page, outputOf(page, 6, 0), { x: 1420, y: 480 })
+    await choose(page, 'save image')
+    t.equal(await links(page).count(), 8)
+  })
+
+  await t.test('only what fits is linked', async (t) => {
+    await drag(page, outputOf(page, 1, 0), inputOf(page, 6, 'vae'))
+    t.equal(await links(page).count(), 8)
+    await drag(page, outputOf(page, 1, 2), inputOf(page, 6, 'vae'))
+    await links(page).nth(8).waitFor()
+  })
+
+  await t.test('a socket is linked by the keyboard alone', async (t) => {
+    const name = /^Input samples of VAE Decode/
+    const sockets = nodeAt(page, 6)
+    await sockets.getByRole('button', { name }).focus()
+    await page.keyboard.press('Enter')
+    await choose(page, 'take the link')
+    t.equal(await links(page).count(), 8)
+    await sockets.getByRole('button', { name }).press('Enter')
+    await choose(page, 'ksampler latent')
+    t.equal(await links(page).count(), 9)
+  })
+
+  await t.test('it runs, and shows its picture where it is saved', async (t) => {
+    await nodeAt(page, 2).getByRole('textbox').fill('a red circle on a blue background')
+    for (const [name, value] of [
+      ['width of Empty Latent Image', '256'],
+      ['height of Empty Latent Image', '256'],
+      ['steps of KSampler', '2'],
+      ['seed of KSampler', '18446744073709551615'],
+    ] as const) {
+      await field(page, name).fill(value)
+      await field(page, name).press('Enter')
+    }
+    await page.keyboard.press('Control+Enter')
+    const picture = nodeAt(page, 7).locator('img')
+    await picture.waitFor()
+    await page.locator('.editor-node[data-status="finished"]').first().waitFor()
+    t.equal(await page.locator('.editor-node[data-status="finished"]').count(), 7)
+    t.not(await field(page, 'seed of KSampler').inputValue(), '18446744073709551615')
+    const file = readFileSync(join(agent.outputDir, 'ComfyUI_00001_.png')).toString('latin1')
+    t.match(file, /"seed": 18446744073709551615/, 'the prompt is in the picture')
+    t.match(file, /"last_node_id": ?7/, 'and the workflow')
+  })
+  t.strictSame(await accessibilityFaults(page), [])
+  t.strictSame(complaints, [])
+})
+
+t.test('workflows are opened, edited, saved and kept', { skip: withoutBrowser }, async (t) => {
+  const agent = await testBuiltAgent(t)
+  const browser = await testBrowser(t)
+  const page = await open(browser, agent, 'dark')
+  const complaints = complaintsOf(page)
+  const drawn = JSON.parse(
+    readFileSync(new URL('../goldens/convert/notes_groups.json', import.meta.url), 'utf8'),
+  ).input
+  await page.getByLabel('A workflow of this computer').setInputFiles({
+    name: 'drawn.json',
+    mimeType: 'application/json',
+    buffer: Buffer.from(JSON.stringify(drawn)),
+  })
+  await page.getByText('drawn', { exact: true }).waitFor()
+  t.equal(await nodes(page).count(), drawn.nodes.length)
+  const saved = async (name: string) => {
+    const path = encodeURIComponent(`workflows/${name}.json`)
+    return parseJson(await (await fetch(`${agent.url}/api/userdata/${path}`)).text())
+  }
+
+  await t.test('what is saved unchanged is what was opened', async (t) => {
+    await save(page)
+    t.strictSame(await saved('drawn'), drawn)
+  })
+
+  await t.test('edits, undo and redo', async (t) => {
+    const text = page.getByRole('textbox', { name: /^text of / }).first()
+    const before = await text.inputValue()
+    await text.fill('another text')
+    await text.blur()
+    await page.getByRole('button', { name: 'Undo (Ctrl Z)' }).click()
+    t.equal(await text.inputValue(), before)
+    await page.keyboard.press('Control+y')
+    t.equal(await text.inputValue(), 'another text')
+    await page.getByLabel('not saved').waitFor()
+  })
+
+  await t.test('copies, cuts, mutes, collapses', async (t) => {
+    const count = await nodes(page).count()
+    await page.keyboard.press('Control+a')
+    await page.keyboard.press('Control+c')
+    await page.keyboard.press('Control+v')
+    await nodes(page)
+      .nth(2 * count - 1)
+      .waitFor()
+    t.equal(await page.locator('.react-flow__node-node.selected').count(), count)
+    await page.keyboard.press('Delete')
+    t.equal(await nodes(page).count(), count)
+    await page.keyboard.press('Control+z')
+    t.equal(await nodes(page).count(), 2 * count)
+    await page.keyboard.press('Control+z')
+    await page.keyboard.press('Control+a')
+    await page.keyboard.press('Control+m')
+    t.equal(await page.locator('.editor-node[data-mode="muted"]').count(), count)
+    await page.keyboard.press('Control+m')
+    await page.keyboard.press('Alt+c')
+    t.equal(await page.locator('.editor-node[data-collapsed="true"]').count(), count)
+    t.strictSame(await accessibilityFaults(page), [])
+    await page.keyboard.press('Control+z')
+  })
+
+  await t.test('a reload loses nothing', async (t) => {
+    await page.reload()
+    const text = page.getByRole('textbox', { name: /^text of / }).first()
+    await text.waitFor()
+    t.equal(await text.inputValue(), 'another text')
+    await save(page)
+    t.match(JSON.stringify(await saved('drawn')), /another text/)
+  })
+
+  await t.test('another page finds it in the folder', async (t) => {
+    const other = await open(browser, agent)
+    await other.keyboard.press('Control+o')
+    await choose(other, 'drawn')
+    await other.getByText('drawn', { exact: true }).waitFor()
+    t.equal(await nodes(other).count(), drawn.nodes.length)
+  })
+  t.strictSame(complaints, [])
+})
+
+t.test('what is wrong stands at its node', { skip: withoutBrowser }, async (t) => {
+  const agent = await testBuiltAgent(t)
+  const page = await open(await testBrowser(t), agent)
+  await page.mouse.dblclick(300, 300)
+  await choose(page, 'save image')
+  await page.keyboard.press('Control+Enter')
+  await page
+    .getByRole('alert')
+    .getByRole('button', { name: /Save Image/ })
+    .waitFor()
+  await nodeAt(page, 1).locator('.widget-problem', { hasText: 'images' }).waitFor()
+  t.strictSame(await accessibilityFaults(page), [])
+})
+
+t.test('from Create to the editor and back', { skip: withoutBrowser }, async (t) => {
+  const agent = await testBuiltAgent(t)
+  const page = await (await testBrowser(t)).newPage({ viewport: { width: 1440, height: 900 } })
+  page.setDefaultTimeout(LONG_MS)
+  await page.goto(agent.url)
+  await page.getByLabel('Steps').fill('3')
+  await page.getByRole('button', { name: 'Open in the editor' }).click()
+  await field(page, 'steps of Sample').waitFor()
+  t.equal(await field(page, 'steps of Sample').inputValue(), '3')
+  await field(page, 'steps of Sample').fill('4')
+  await field(page, 'steps of Sample').press('Enter')
+  await page.getByRole('button', { name: 'Workflow', exact: true }).click()
+  await page.getByRole('menuitem', { name: 'Use in Create' }).click()
+  await page.getByLabel('Parameters').waitFor()
+  t.equal(await page.getByLabel('Steps').inputValue(), '4')
+})
