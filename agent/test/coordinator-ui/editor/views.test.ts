@@ -15,6 +15,7 @@ import {
 import { linkRoutes } from '../../../../coordinator-ui/src/state/editor/link-routes.ts'
 import { nodeView, viewById } from '../../../../coordinator-ui/src/state/editor/node-view.ts'
 import {
+  explained,
   jobProblems,
   nodeRuns,
   refusalProblems,
@@ -243,6 +244,10 @@ t.test('runs', async (t) => {
     t.strictSame(refusalProblems('no', undefined), { nodes: [], general: ['no'] })
     const unknown = { error: { extra_info: { node_id: '4' } }, node_errors: {} }
     t.strictSame(refusalProblems('no node', unknown).nodes, [{ nodeId: '4', text: 'no node' }])
+    const warnings = [{ nodeId: '4', message: 'There is no node Fancy here.' }]
+    t.strictSame(explained(refusalProblems('no node', unknown), warnings).nodes, [
+      { nodeId: '4', text: 'There is no node Fancy here.' },
+    ])
     const failed = { ...job, status: 'failed', endNodeId: '7', error: { message: 'why' } }
     t.strictSame(jobProblems(failed as unknown as JobState).nodes, [{ nodeId: '7', text: 'why' }])
   })

@@ -36,7 +36,7 @@ const DARK: readonly [number, number, number] = [30, 31, 35]
 export function groundOf(colour: string, scheme: 'light' | 'dark'): string | undefined {
   const parts = partsOf(colour)
   if (parts === undefined) return undefined
-  if (scheme === 'light') return mixed(saturated(parts), LIGHT, 0.24)
+  if (scheme === 'light') return mixed(saturated(parts), LIGHT, 0.15)
   const share = luminance(parts) > 0.12 ? 0.12 / luminance(parts) : 0.8
   return mixed(parts, DARK, Math.min(0.8, share))
 }

@@ -107,6 +107,27 @@ export function refusalProblems(message: string, body: JsonValue | undefined): R
   return { nodes: [{ nodeId: drawnId(nodeId), text: message }], general: [] }
 }
 
+/**
+ * The problems of nodes as a whole in the words of the conversion, where that had some: a server
+ * sees that a class is missing, and the conversion knows which one it was.
+ */
+export function explained(
+  { nodes, general }: RunProblems,
+  warnings: readonly { readonly message: string; readonly nodeId?: string }[],
+): RunProblems {
+  const words = new Map(
+    warnings.map(({ nodeId, message }) => [drawnId(nodeId ?? ''), message] as const),
+  )
+  return {
+    general,
+    nodes: nodes.map((problem) =>
+      problem.input === undefined
+        ? { ...problem, text: words.get(problem.nodeId) ?? problem.text }
+        : problem,
+    ),
+  }
+}
+
 function problemsOfNode(nodeId: EditorNodeId, node: JsonValue): NodeProblem[] {
   const { errors } = objectOf(node)
   return (Array.isArray(errors) ? errors : [])

@@ -1,5 +1,5 @@
 /** Runs the workflow: it becomes a prompt, and the pictures carry both. */
-import { convertWorkflow } from '@comfymesh/protocol/convert/convert-workflow'
+import { type Conversion, convertWorkflow } from '@comfymesh/protocol/convert/convert-workflow'
 import type { JsonObject } from '@comfymesh/protocol/json'
 import type { NodeDefinitions, Prompt } from '@comfymesh/protocol/workflow'
 import { useMutation } from '@tanstack/react-query'
@@ -9,13 +9,15 @@ import { Refused } from '../../api/http.ts'
 import { clientId } from '../../state/agent.ts'
 import { afterRun } from '../../state/editor/edit-widgets.ts'
 import { amend, currentDocument, endStep, setProblems, setRun } from '../../state/editor/editor.ts'
-import { refusalProblems } from '../../state/editor/run-state.ts'
+import { explained, refusalProblems } from '../../state/editor/run-state.ts'
 import { useEditorContext } from './editor-context.ts'
 
 /** The prompt as ComfyUI's frontend would send it. @throws MeshError saying what is wrong with it. */
-export function promptOf(workflow: JsonObject, definitions: NodeDefinitions): Prompt {
-  const options = { now: new Date(), random: Math.random }
-  return convertWorkflow(workflow, definitions, options).prompt as Prompt
+export const promptOf = (workflow: JsonObject, definitions: NodeDefinitions): Prompt =>
+  converted(workflow, definitions).prompt as Prompt
+
+function converted(workflow: JsonObject, definitions: NodeDefinitions): Conversion {
+  return convertWorkflow(workflow, definitions, { now: new Date(), random: Math.random })
 }
 
 export function useRunWorkflow() {
@@ -24,28 +26,37 @@ export function useRunWorkflow() {
     mutationFn: async () => {
       endStep()
       const { workflow } = currentDocument()
-      return submitPrompt(promptOf(workflow, definitions), clientId, workflow)
+      const { prompt, warnings } = converted(workflow, definitions)
+      try {
+        return await submitPrompt(prompt as Prompt, clientId, workflow)
+      } catch (error) {
+        const body = error instanceof Refused ? error.body : undefined
+        setProblems(explained(refusalProblems((error as Error).message, body), warnings))
+        return undefined
+      }
     },
-    onSuccess: ({ prompt_id }) => {
-      setRun(prompt_id)
+    onSuccess: (submitted) => {
+      if (submitted === undefined) return
+      setRun(submitted.prompt_id)
       // As in ComfyUI: the picture has the seed that was shown, and the next one another.
       amend((workflow) => afterRun(workflow, definitions, Math.random))
     },
-    onError: (error) => {
-      setProblems(refusalProblems(error.message, error instanceof Refused ? error.body : undefined))
-    },
+    // It is no prompt at all, such as links that go in a circle.
+    onError: (error) => setProblems({ nodes: [], general: [error.message] }),
   })
   const { mutate } = run
   useEffect(() => {
     const press = (event: KeyboardEvent) => {
       if (event.key !== 'Enter' || !(event.ctrlKey || event.metaKey)) return
       event.preventDefault()
+      // The canvas would take it for a choice of the node.
+      event.stopPropagation()
       // What is being typed counts.
       if (document.activeElement instanceof HTMLInputElement) document.activeElement.blur()
       mutate()
     }
-    window.addEventListener('keydown', press)
-    return () => window.removeEventListener('keydown', press)
+    window.addEventListener('keydown', press, true)
+    return () => window.removeEventListener('keydown', press, true)
   }, [mutate])
   return run
 }

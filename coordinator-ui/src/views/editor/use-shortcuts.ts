@@ -60,6 +60,8 @@ export function useShortcuts(): void {
       const command = commands[keysOf(event)]
       if (command === undefined) return
       event.preventDefault()
+      // The canvas has a meaning of its own for some of them.
+      event.stopPropagation()
       command()
     }
     const copy = (event: ClipboardEvent) => {
@@ -79,13 +81,13 @@ export function useShortcuts(): void {
       pointer.current = isHere ? { x, y } : undefined
     }
     window.addEventListener('pointermove', point)
-    window.addEventListener('keydown', press)
+    window.addEventListener('keydown', press, true)
     document.addEventListener('copy', copy)
     document.addEventListener('cut', copy)
     document.addEventListener('paste', paste)
     return () => {
       window.removeEventListener('pointermove', point)
-      window.removeEventListener('keydown', press)
+      window.removeEventListener('keydown', press, true)
       document.removeEventListener('copy', copy)
       document.removeEventListener('cut', copy)
       document.removeEventListener('paste', paste)

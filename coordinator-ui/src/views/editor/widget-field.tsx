@@ -294,7 +294,7 @@ function PictureButton({ label, onChange }: FieldProps<ChoiceControl>) {
         onClick={() => input.current?.click()}
       >
         <IconPhotoPlus size={14} aria-hidden="true" />
-        <span>Choose a picture of this computer</span>
+        <span>Choose a picture</span>
       </button>
       <input
         ref={input}
