@@ -55,19 +55,30 @@ export async function readTensors(
 }
 
 /**
- * One row of a tensor's first dimension, e.g. one token's embedding, as float32.
+ * Rows of a tensor's first dimension, e.g. tokens' embeddings, as float32, in the order asked for.
  * @throws MeshError as `readTensor`
  * @throws RangeError where the tensor has no such row.
  */
-export async function readRow(file: Safetensors, name: string, row: number): Promise<Float32Array> {
+export async function readRows(
+  file: Safetensors,
+  name: string,
+  rows: readonly number[],
+): Promise<Float32Array[]> {
   const entry = entryOf(file, name)
-  const rows = entry.shape[0] ?? 0
-  if (!Number.isInteger(row) || row < 0 || row >= rows) {
-    throw new RangeError(`${name} has rows 0 to ${rows - 1}, not ${row}`)
+  const extent = entry.shape[0] ?? 0
+  const wrong = rows.find((row) => !Number.isInteger(row) || row < 0 || row >= extent)
+  if (wrong !== undefined) {
+    throw new RangeError(`${name} has rows 0 to ${extent - 1}, not ${wrong}`)
   }
   const count = countElements(entry.shape.slice(1))
-  const offset = entry.offset + row * (entry.byteLength / rows)
-  return withFile(file, (handle) => readElements(handle, file.path, entry, offset, count))
+  const rowBytes = entry.byteLength / extent
+  return withFile(file, (handle) =>
+    Promise.all(
+      rows.map((row) =>
+        readElements(handle, file.path, entry, entry.offset + row * rowBytes, count),
+      ),
+    ),
+  )
 }
 
 async function withFile<T>(

@@ -2,7 +2,7 @@ import { truncateSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { openSafetensors } from '../../src/models/safetensors.ts'
-import { readRow, readTensor } from '../../src/models/tensor-values.ts'
+import { readRows, readTensor } from '../../src/models/tensor-values.ts'
 import { writeRaw, writeSafetensors } from './model-files.ts'
 
 /** Bit patterns and what they mean, by the formats' own tables. */
@@ -62,10 +62,16 @@ t.test('rows', async (t) => {
     table: { shape: [3, 2], values: [0, 1, 2, 3, 4, 5], dtype: 'BF16' },
   })
   const file = await openSafetensors(path)
-  t.same([...(await readRow(file, 'table', 1))], [2, 3])
-  t.same([...(await readRow(file, 'table', 2))], [4, 5])
-  await t.rejects(readRow(file, 'table', 3), RangeError)
-  await t.rejects(readRow(file, 'table', -1), RangeError)
+  const rows = await readRows(file, 'table', [2, 1])
+  t.same(
+    rows.map((row) => [...row]),
+    [
+      [4, 5],
+      [2, 3],
+    ],
+  )
+  await t.rejects(readRows(file, 'table', [0, 3]), RangeError)
+  await t.rejects(readRows(file, 'table', [-1]), RangeError)
 })
 
 t.test('tensors that are absent, or gone since the header was read', async (t) => {

@@ -8,8 +8,8 @@ import type { ClipHandle, ModelHandle, Tensor, VaeHandle } from './values.ts'
 export interface TextEncoder {
   /** Width of the hidden states. */
   readonly width: number
-  /** The token embedding of one id, for mixing with textual-inversion vectors. [width] */
-  tokenEmbedding(id: number): Promise<Float32Array>
+  /** The embeddings of token ids, for mixing with textual-inversion vectors; each [width]. */
+  tokenEmbeddings(ids: readonly number[]): Promise<readonly Float32Array[]>
   /**
    * Encodes chunks of 77 embeddings. Layer and final norm follow the handle's
    * `lastLayer` as in ComfyUI's SD1ClipModel (the final layer norm is applied to

@@ -40,7 +40,7 @@ export interface RunnerChild {
   kill(): void
 }
 
-type RunReports = Pick<Handlers<Reports>, 'event' | 'finished' | 'benchmarked' | 'failed'>
+type RunReports = Pick<Handlers<Reports>, 'events' | 'finished' | 'benchmarked' | 'failed'>
 
 /** The rows of `Reports` that concern a run or a benchmark, and the child's end. */
 export interface RunHandlers extends Partial<RunReports> {
@@ -100,7 +100,7 @@ export function startRunnerChild({
       providers.push(report)
     },
     ready: () => reportReady(),
-    event: (message) => runHandlers?.event?.(message),
+    events: (message) => runHandlers?.events?.(message),
     finished: (message) => runHandlers?.finished?.(message),
     benchmarked: (message) => runHandlers?.benchmarked?.(message),
     failed: (message) => runHandlers?.failed(message),

@@ -40,7 +40,8 @@ export interface Reports {
   testing: { readonly provider: ProviderName }
   tested: { readonly report: ProviderReport }
   ready: Record<never, never>
-  event: { readonly run: number; readonly event: StageEvent }
+  /** What happened at one moment. */
+  events: { readonly run: number; readonly events: readonly StageEvent[] }
   finished: { readonly run: number; readonly result: StageResult }
   benchmarked: { readonly run: number; readonly benchmark: Benchmark }
   failed: { readonly run: number; readonly error: ErrorReport }

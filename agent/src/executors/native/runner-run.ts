@@ -27,11 +27,13 @@ export function runOnChild(
   const memoryRanOut = watchOomKills()
   return onChild<StageResult>(child, options, (run, settle) => {
     child.listen({
-      event: ({ event }) => {
-        if (event.type === 'node-started') {
-          running = stage.nodes.find((node) => node.id === event.nodeId)
+      events: ({ events }) => {
+        for (const event of events) {
+          if (event.type === 'node-started') {
+            running = stage.nodes.find((node) => node.id === event.nodeId)
+          }
+          report(event)
         }
-        report(event)
       },
       finished: ({ result }) => settle.resolve(result),
       failed: ({ error }) => settle.reject(MeshError.fromReport(error)),

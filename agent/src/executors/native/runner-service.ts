@@ -32,7 +32,7 @@ export function serveStages(
   let configured: Configured | undefined
   let running: { readonly run: number; readonly controller: AbortController } | undefined
 
-  const sendOpenFiles = () => send({ type: 'open', files: configured?.models.files ?? [] })
+  const sendOpenFiles = createOpenFilesSender(() => configured?.models.files ?? [])
 
   const handlers: Handlers<Commands> = {
     configure: async ({ configuration }) => {
@@ -42,14 +42,15 @@ export function serveStages(
     run: async ({ run, stage, previews }) => {
       const controller = new AbortController()
       running = { run, controller }
-      send(
-        await outcome(run, async () => {
-          const { signal } = controller
-          const report = (event: StageEvent) => send({ type: 'event', run, event })
-          const result = await configured!.runStage(stage, { signal, previews, report })
-          return { type: 'finished', run, result }
-        }),
-      )
+      const events = createEventSender(run)
+      const end = await outcome(run, async () => {
+        const { signal } = controller
+        const { report } = events
+        const result = await configured!.runStage(stage, { signal, previews, report })
+        return { type: 'finished', run, result }
+      })
+      events.flush()
+      send(end)
       sendOpenFiles()
     },
     benchmark: async ({ run }) => {
@@ -119,6 +120,38 @@ async function outcome(
       console.error(error.details.classType ?? 'stage', error.cause ?? error)
     }
     return { type: 'failed', run, error: error.toReport() }
+  }
+}
+
+/**
+ * What is reported at one moment leaves in one message: each wakes the agent's process, which takes
+ * a processor from the sessions.
+ */
+function createEventSender(run: number) {
+  let waiting: StageEvent[] = []
+  const flush = (): void => {
+    const events = waiting
+    waiting = []
+    if (events.length > 0) send({ type: 'events', run, events })
+  }
+  return {
+    flush,
+    report: (event: StageEvent): void => {
+      if (waiting.length === 0) setImmediate(flush)
+      waiting.push(event)
+    },
+  }
+}
+
+/** Tells which model files are open whenever they are others than before. */
+function createOpenFilesSender(filesOf: () => readonly string[]): () => void {
+  let told = ''
+  return () => {
+    const files = filesOf()
+    const text = files.join('\0')
+    if (text === told) return
+    told = text
+    send({ type: 'open', files })
   }
 }
 

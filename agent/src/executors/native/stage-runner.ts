@@ -46,7 +46,6 @@ export function createStageRunner(modules: StageRunnerModules): StageRunner {
     const known = { shown, inputs: createStageInputs(stage, modules.outputs) }
     for (const node of stage.nodes) {
       if (shown.has(node.id)) continue
-      await yieldToMessages(options.signal)
       shown.set(node.id, await runOrRecall(node, known, modules, options))
     }
     const values = await handOutAll(stage, shown, modules.valuesFolder, options.signal)
@@ -116,6 +115,8 @@ async function runOrRecall(
   const startedAt = modules.now()
   options.report({ type: 'node-started', nodeId: node.id })
   try {
+    // The end of the node before this one has just been told too: both leave together.
+    await yieldToMessages(options.signal)
     const show = await runNode(node, inputs, modules, options)
     modules.outputs.set(node.signature, show)
     const elapsedMs = modules.now() - startedAt

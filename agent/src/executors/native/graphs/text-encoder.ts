@@ -17,7 +17,7 @@ export interface TextEncoderShape {
 
 /**
  * CLIP's text transformer, from token embeddings on, so that textual-inversion vectors mix in;
- * rows of the token table come from `readRow(file, checkpoint.textEncoder.tokenTable, id)`.
+ * rows of the token table come from `readRows(file, checkpoint.textEncoder.tokenTable, ids)`.
  * Inputs: `embeddings` [chunks, 77, width], `end_positions` int64 [chunks] (the first
  * end-of-text token of each chunk, or 76) and, where LoRAs are given, `lora_strengths` [loras].
  * Outputs: `hidden` [chunks, 77, width], the chosen layer after the final norm;

@@ -131,29 +131,46 @@ function contextCache() {
 function networkInput(x: Tensor, group: readonly PreparedEntry[], scale: number): Tensor {
   const { height, width } = (group[0] as PreparedEntry).region
   const [batch, channels] = x.shape as [number, number]
-  const data = new Float32Array(group.length * batch * channels * height * width)
+  const size = batch * channels * height * width
+  const data = new Float32Array(group.length * size)
   group.forEach(({ region }, i) => {
-    const start = (i * data.length) / group.length
-    forEachRow(x.shape, region, (row, from) => {
-      const to = start + row * width
-      for (let k = 0; k < width; k++) data[to + k] = scale * (x.data[from + k] as number)
-    })
+    const same = group.findIndex((other) => isSame(other.region, region))
+    if (same < i) data.copyWithin(i * size, same * size, (same + 1) * size)
+    else {
+      forEachRun(x.shape, region, (to, from, length) => {
+        const start = i * size + to
+        for (let k = 0; k < length; k++) data[start + k] = scale * (x.data[from + k] as number)
+      })
+    }
   })
   return { data, shape: [group.length * batch, channels, height, width] }
 }
 
-/** Calls back for every row of a region: its number in the region, its offset in the latent. */
-function forEachRow(
+/**
+ * Calls back for every run of a region's cells that lie one after the other in the latent too: its
+ * offsets in both, and its length. That is a row; all of the latent is a single run.
+ */
+function forEachRun(
   shape: readonly number[],
-  { top, left, height }: Region,
-  each: (row: number, from: number) => void,
+  { top, left, height, width }: Region,
+  each: (to: number, from: number, length: number) => void,
 ): void {
   const [batch, channels, wholeHeight, wholeWidth] = shape as [number, number, number, number]
+  if (height === wholeHeight && width === wholeWidth) {
+    each(0, 0, sizeOf(shape))
+    return
+  }
   for (let plane = 0; plane < batch * channels; plane++) {
     for (let y = 0; y < height; y++) {
-      each(plane * height + y, (plane * wholeHeight + top + y) * wholeWidth + left)
+      const from = (plane * wholeHeight + top + y) * wholeWidth + left
+      each((plane * height + y) * width, from, width)
     }
   }
+}
+
+/** Of two regions of one size. */
+function isSame(a: Region, b: Region): boolean {
+  return a.top === b.top && a.left === b.left
 }
 
 /** The clean latent that the network's raw output for one entry implies, of its region. */
@@ -168,10 +185,9 @@ function cleanLatent(
   const shape = [...x.shape.slice(0, 2), height, width]
   const size = sizeOf(shape)
   const data = new Float32Array(size)
-  forEachRow(x.shape, region, (row, from) => {
-    const to = row * width
+  forEachRun(x.shape, region, (to, from, length) => {
     const start = position * size + to
-    for (let k = 0; k < width; k++) {
+    for (let k = 0; k < length; k++) {
       const noisy = x.data[from + k] as number
       data[to + k] = latentFactor * noisy + outputFactor * (output.data[start + k] as number)
     }
@@ -212,17 +228,17 @@ function addWeighted(
     sum.data[at] = (sum.data[at] as number) + value * by
     weights[at] = (weights[at] as number) + by
   }
-  forEachRow(sum.shape, region, (row, from) => {
-    const start = row * width
+  const planeSize = height * width
+  forEachRun(sum.shape, region, (to, from, length) => {
     if (typeof weight === 'number') {
-      for (let k = 0; k < width; k++) add(from + k, answer.data[start + k] as number, weight)
+      for (let k = 0; k < length; k++) add(from + k, answer.data[to + k] as number, weight)
       return
     }
     // Weights are [batch or fewer, height, width]; fewer of them serve the batch in turn.
-    const entryIndex = Math.floor(row / (channels * height)) % (weight.shape[0] as number)
-    const weightRow = (entryIndex * height + (row % height)) * width
-    for (let k = 0; k < width; k++) {
-      add(from + k, answer.data[start + k] as number, weight.data[weightRow + k] as number)
+    for (let k = 0; k < length; k++) {
+      const entryIndex = Math.floor((to + k) / (channels * planeSize))
+      const at = (entryIndex % (weight.shape[0] as number)) * planeSize + ((to + k) % planeSize)
+      add(from + k, answer.data[to + k] as number, weight.data[at] as number)
     }
   })
 }

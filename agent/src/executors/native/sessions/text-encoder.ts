@@ -1,6 +1,6 @@
 /** CLIP's text transformer over a session; splitting a prompt into tokens is text/'s business. */
 import { MeshError } from '@comfymesh/protocol/errors'
-import { readRow } from '../../../models/tensor-values.ts'
+import { readRows } from '../../../models/tensor-values.ts'
 import { buildTextEncoderGraph } from '../graphs/text-encoder.ts'
 import type { TextEncoder } from '../models.ts'
 import type { ClipHandle, Tensor } from '../values.ts'
@@ -21,14 +21,14 @@ export async function openTextEncoder(
   }
   const { width, positions, vocabulary, tokenTable } = config
 
-  const tokenEmbedding = (id: number): Promise<Float32Array> =>
-    readRow(checkpoint.file, tokenTable, id)
+  const tokenEmbeddings = (ids: readonly number[]): Promise<Float32Array[]> =>
+    readRows(checkpoint.file, tokenTable, ids)
 
   return {
     width,
-    tokenEmbedding,
+    tokenEmbeddings,
     encode: async (chunks) => {
-      const embeddings = await embed(chunks, { width, positions, tokenEmbedding })
+      const embeddings = await embed(chunks, { width, positions, tokenEmbeddings })
       // CLIP's end-of-text token is the last of its vocabulary.
       const ends = chunks.map((chunk) => BigInt(endPosition(chunk, vocabulary - 1, positions)))
       const { hidden, pooled } = await network.run({
@@ -54,20 +54,20 @@ async function embed(
   table: {
     readonly width: number
     readonly positions: number
-    readonly tokenEmbedding: (id: number) => Promise<Float32Array>
+    readonly tokenEmbeddings: (ids: readonly number[]) => Promise<Float32Array[]>
   },
 ): Promise<Tensor> {
-  const { width, positions, tokenEmbedding } = table
-  const rows = new Map<number, Float32Array>()
+  const { width, positions, tokenEmbeddings } = table
+  const ids = [...new Set(chunks.flat().filter((token) => typeof token === 'number'))]
+  const vectors = await tokenEmbeddings(ids)
+  const rows = new Map(ids.map((id, index) => [id, vectors[index]!]))
   const data = new Float32Array(chunks.length * positions * width)
   for (const [c, chunk] of chunks.entries()) {
     if (chunk.length !== positions) {
       throw new RangeError(`a chunk has ${positions} tokens, not ${chunk.length}`)
     }
     for (const [p, token] of chunk.entries()) {
-      const row =
-        typeof token === 'number' ? (rows.get(token) ?? (await tokenEmbedding(token))) : token
-      if (typeof token === 'number') rows.set(token, row)
+      const row = typeof token === 'number' ? rows.get(token)! : token
       data.set(row, (c * positions + p) * width)
     }
   }

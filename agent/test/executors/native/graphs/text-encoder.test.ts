@@ -2,7 +2,7 @@ import t from 'tap'
 import { buildTextEncoderGraph } from '../../../../src/executors/native/graphs/text-encoder.ts'
 import { type Checkpoint, describeCheckpoint } from '../../../../src/models/family.ts'
 import { openSafetensors } from '../../../../src/models/safetensors.ts'
-import { readRow } from '../../../../src/models/tensor-values.ts'
+import { readRows } from '../../../../src/models/tensor-values.ts'
 import { goldenTensors } from '../../../goldens.ts'
 import { ruleTensors, writeRuleModel, writeSafetensors } from '../../../models/model-files.ts'
 import { networkCases, openCase } from './network-goldens.ts'
@@ -13,7 +13,7 @@ const END = 49407
 
 async function embed(checkpoint: Checkpoint, tokens: readonly number[]): Promise<number[]> {
   const { tokenTable } = checkpoint.textEncoder!
-  const rows = await Promise.all(tokens.map((id) => readRow(checkpoint.file, tokenTable, id)))
+  const rows = await readRows(checkpoint.file, tokenTable, tokens)
   return rows.flatMap((row) => [...row])
 }
 

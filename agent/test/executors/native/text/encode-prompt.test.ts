@@ -73,7 +73,7 @@ function tellingEncoder(width: number) {
   const seen: (number | Float32Array)[][] = []
   const encoder: TextEncoder = {
     width,
-    tokenEmbedding: async () => new Float32Array(width),
+    tokenEmbeddings: async (ids) => ids.map(() => new Float32Array(width)),
     encode: async (chunks) => {
       seen.push(...chunks.map((chunk) => [...chunk]))
       const rows = chunks.flat().map((token) => (typeof token === 'number' ? token : -1))
