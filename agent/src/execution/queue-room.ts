@@ -12,8 +12,8 @@ export interface QueueLimits {
 export const DEFAULT_QUEUE_LIMIT = 10_000
 
 /**
- * Ten thousand jobs with the workflow of a picture in each (40 KB). ComfyUI's GET /queue tells all
- * of them in one text, and the longest one that V8 makes has 512 MB.
+ * Ten thousand jobs with the workflow of a picture in each (40 KB). They are held compressed, but
+ * clients that take in the whole answer of ComfyUI's GET /queue hold all of it at once.
  */
 export const MAX_QUEUED_BYTES = 400 * 2 ** 20
 

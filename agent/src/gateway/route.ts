@@ -2,7 +2,7 @@
  * The shape of a route: what a row of a route table says, and what its handler
  * gets and gives. The web framework is server.ts's business alone.
  */
-import type { Readable } from 'node:stream'
+import { Readable } from 'node:stream'
 import {
   type JsonObject,
   type JsonValue,
@@ -95,6 +95,12 @@ export function asObject(value: JsonValue): JsonObject {
 export function json(value: unknown, status = 200): Answer {
   const headers = { 'content-type': 'application/json; charset=utf-8' }
   return { status, headers, body: stringifyJson(value) }
+}
+
+/** JSON that may be too large to be held at once: each piece is made when there is room for it. */
+export function jsonPieces(pieces: Iterable<string>): Answer {
+  const headers = { 'content-type': 'application/json; charset=utf-8' }
+  return { status: 200, headers, body: Readable.from(pieces) }
 }
 
 export function text(body: string, status = 200): Answer {

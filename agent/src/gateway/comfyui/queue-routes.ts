@@ -1,9 +1,10 @@
 /** Prompts, the queue and the history. */
-import type { JsonObject, JsonValue } from '@comfymesh/protocol/json'
+import type { JobState } from '@comfymesh/protocol/job'
+import { type JsonObject, type JsonValue, stringifyJson } from '@comfymesh/protocol/json'
 import type { JobRunner } from '../../execution/job-runner.ts'
 import type { Submission } from '../../execution/submissions.ts'
 import { coerce, isTruthy } from '../../planning/coerce.ts'
-import { asObject, empty, json, jsonBody, type Request, type Route } from '../route.ts'
+import { asObject, empty, json, jsonBody, jsonPieces, type Request, type Route } from '../route.ts'
 import { historyEntry, queueItem } from './history.ts'
 
 export function queueRoutes({ runner }: { readonly runner: JobRunner }): Route[] {
@@ -13,11 +14,7 @@ export function queueRoutes({ runner }: { readonly runner: JobRunner }): Route[]
     {
       method: 'GET',
       path: '/queue',
-      handle: () =>
-        json({
-          queue_running: runner.running().map(queueItem),
-          queue_pending: runner.pending().map(queueItem),
-        }),
+      handle: () => jsonPieces(queueText(runner.running(), runner.pending())),
     },
     { method: 'POST', path: '/queue', handle: (request) => changeQueue(runner, request) },
     {
@@ -52,6 +49,20 @@ export function queueRoutes({ runner }: { readonly runner: JobRunner }): Route[]
       },
     },
   ]
+}
+
+/** `{ queue_running: [...], queue_pending: [...] }`, job by job: a thousand with their workflows are many MB. */
+function* queueText(running: readonly JobState[], pending: readonly JobState[]): Iterable<string> {
+  yield '{"queue_running":['
+  yield* itemsText(running)
+  yield '],"queue_pending":['
+  yield* itemsText(pending)
+  yield ']}'
+}
+
+function* itemsText(jobs: readonly JobState[]): Iterable<string> {
+  for (const [index, job] of jobs.entries())
+    yield (index === 0 ? '' : ',') + stringifyJson(queueItem(job))
 }
 
 /** How many jobs wait or run. */
