@@ -77,9 +77,7 @@ function Workbench() {
       <RunPanel />
       <FileProblem files={files} />
       <Dropping files={files} />
-      {files.asking !== undefined && (
-        <SaveDialog key={JSON.stringify(files.asking)} files={files} />
-      )}
+      {files.asking !== undefined && <SaveDialog key={files.asking.taken} files={files} />}
     </div>
   )
 }

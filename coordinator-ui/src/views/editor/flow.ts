@@ -68,14 +68,14 @@ export function flowNodes(
 export function flowEdges(workflow: Workflow, views: readonly NodeView[]): LinkEdgeData[] {
   const links = new Map(linksOf(workflow).map((link) => [link.id, link]))
   const routes = linkRoutes(workflow)
-  const titles = new Map(views.map(({ id, title }) => [id, title]))
+  const byId = new Map(views.map((view) => [view.id, view]))
   return views.flatMap((view) =>
     allInputs(view).flatMap(({ key, label, linkId }): LinkEdgeData[] => {
       const link = linkId === undefined ? undefined : links.get(linkId)
-      const source = link && views.find(({ id }) => id === link.originId)
+      const source = link && byId.get(link.originId)
       const output = source?.outputs[link?.originSlot ?? -1]
       // A link from nowhere is kept in the file, and there is nothing to draw.
-      if (link === undefined || output === undefined) return []
+      if (link === undefined || source === undefined || output === undefined) return []
       const type = output.type === '*' ? link.type : output.type
       return [
         {
@@ -87,7 +87,7 @@ export function flowEdges(workflow: Workflow, views: readonly NodeView[]): LinkE
           targetHandle: inputHandle(key),
           data: { route: routes.get(link.id) ?? [] },
           style: { stroke: colourOf(type) },
-          ariaLabel: `Link from ${titles.get(link.originId)} to ${label} of ${view.title}`,
+          ariaLabel: `Link from ${source.title} to ${label} of ${view.title}`,
         },
       ]
     }),

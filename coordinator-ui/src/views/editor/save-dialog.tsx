@@ -10,7 +10,7 @@ const FORBIDDEN = /[<>:"\\|?*]|^\/|\/$|\.\./
 
 export function SaveDialog({ files }: { readonly files: Files }) {
   const { asking } = files
-  const taken = typeof asking === 'object' ? asking.taken : undefined
+  const taken = asking?.taken
   const { name: current } = currentDocument()
   const [name, setName] = useState(taken ?? (current === UNNAMED ? '' : current))
   const trimmed = name.trim()

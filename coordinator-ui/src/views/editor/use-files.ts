@@ -19,6 +19,7 @@ import {
 } from '../../state/editor/editor.ts'
 import { workflowOfPrompt } from '../../state/editor/from-prompt.ts'
 import { readDraft } from '../../state/read-draft.ts'
+import { handover } from '../comfyui/handover.ts'
 import { useEditorContext } from './editor-context.ts'
 import { promptOf } from './use-run.ts'
 
@@ -34,20 +35,19 @@ export async function readDocumentFile(
 export function useFiles() {
   const { definitions } = useEditorContext()
   const [, navigate] = useLocation()
-  /** What is to be saved under a name that is still to be given, or that another file has. */
-  const [asking, setAsking] = useState<'name' | { readonly taken: string }>()
+  const [asking, setAsking] = useState<Asking>()
 
   const save = useMutation({
-    mutationFn: async ({ name, overwrite, then }: Saving) => {
+    mutationFn: async ({ name, overwrite, onSaved }: Saving) => {
       endStep()
       const document: Document = { ...currentDocument(), name }
       if (!(await saveWorkflow(name, document.workflow, { overwrite }))) {
-        setAsking({ taken: name })
+        setAsking({ taken: name, ...(onSaved && { onSaved }) })
         return
       }
       setAsking(undefined)
       markSaved(document)
-      then?.()
+      onSaved?.()
     },
   })
   const open = useMutation({
@@ -68,11 +68,11 @@ export function useFiles() {
     },
   })
   /** What has a name in the folder already is written over; everything else is asked for. */
-  const saveNow = (then?: () => void) => {
+  const saveNow = (onSaved?: () => void) => {
     const { name } = currentDocument()
     const { folderName } = editor.get()
-    if (name === UNNAMED) setAsking('name')
-    else save.mutate({ name, overwrite: folderName === name, ...(then && { then }) })
+    if (name === UNNAMED) setAsking(onSaved ? { onSaved } : {})
+    else save.mutate({ name, overwrite: folderName === name, ...(onSaved && { onSaved }) })
   }
   const problem = [save, open, use].find(({ error }) => error !== null)?.error?.message
   return {
@@ -85,20 +85,34 @@ export function useFiles() {
     startNew: () => openDocument({ name: UNNAMED, workflow: emptyWorkflow() }, { isSaved: true }),
     open: (from: string | File) => open.mutate(from),
     save: () => saveNow(),
-    askForName: () => setAsking('name'),
-    saveAs: (name: string, overwrite: boolean) => save.mutate({ name, overwrite }),
+    askForName: () => setAsking({}),
+    saveAs: (name: string, overwrite: boolean) => {
+      save.mutate({ name, overwrite, ...(asking?.onSaved && { onSaved: asking.onSaved }) })
+    },
     stopAsking: () => setAsking(undefined),
     download: () => download(currentDocument()),
     useInCreate: () => use.mutate(),
     // Its list of workflows is the same folder.
-    openInComfyui: () => saveNow(() => navigate('/comfyui')),
+    openInComfyui: () =>
+      saveNow(() => {
+        handover.set(currentDocument().name)
+        navigate('/comfyui')
+      }),
   }
+}
+
+/** A name is asked for. */
+interface Asking {
+  /** The one that another workflow has. */
+  readonly taken?: string
+  /** What is to be done once it is saved. */
+  readonly onSaved?: () => void
 }
 
 interface Saving {
   readonly name: string
   readonly overwrite: boolean
-  readonly then?: () => void
+  readonly onSaved?: () => void
 }
 
 export type Files = ReturnType<typeof useFiles>

@@ -14,15 +14,18 @@ export function useSelection() {
   const select = useCallback(
     (ids: ReadonlySet<string>) => {
       // After the canvas has heard of nodes that are new.
-      requestAnimationFrame(() =>
+      requestAnimationFrame(() => {
         setNodes((nodes) =>
           nodes.map((node) =>
             (node.selected ?? false) === ids.has(node.id)
               ? node
               : { ...node, selected: ids.has(node.id) },
           ),
-        ),
-      )
+        )
+        const [first] = ids
+        // The keys go on where the user looks.
+        if (first !== undefined) nodeElement(first)?.focus({ preventScroll: true })
+      })
     },
     [setNodes],
   )
@@ -36,6 +39,9 @@ export function useSelection() {
   }, [getNodes, getEdges])
   return { select, selection }
 }
+
+const nodeElement = (id: string) =>
+  document.querySelector<HTMLElement>(`.react-flow__node[data-id="${CSS.escape(id)}"]`)
 
 /** The ids of the selected nodes, as text that changes only with them. */
 export function useSelectedIds(): ReadonlySet<string> {
