@@ -1,5 +1,6 @@
 /** The benchmarks, one row each; docs/benchmarks.md says what was measured. */
 import type { Benchmark } from './benchmark.ts'
+import { dispatch } from './dispatch.ts'
 import { embeddedPicture, jobOverhead } from './embedded-model.ts'
 import { modelOpen, peakMemory } from './full-size-model.ts'
 import { discovery, heartbeat } from './mesh.ts'
@@ -22,4 +23,5 @@ export const benchmarks: readonly Benchmark[] = [
   plan1000x100,
   discovery,
   heartbeat,
+  dispatch,
 ]

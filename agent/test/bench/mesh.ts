@@ -3,18 +3,16 @@ import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { meshPeersSchema } from '@comfymesh/protocol/mesh'
 import { loadIdentity } from '../../src/mesh/identity.ts'
 import { openInvites } from '../../src/mesh/invites.ts'
 import { type Membership, membershipSchema } from '../../src/mesh/membership.ts'
 import { createMesh, type Mesh } from '../../src/mesh/mesh.ts'
 import type { PeerEntry } from '../../src/store/peer-book.ts'
 import { type BuiltAgent, startBuiltAgent } from '../built-agent.ts'
-import { ask } from '../test-agent.ts'
+import { connectedPeers, joinMesh } from '../loopback-mesh.ts'
 import { type Bench, type Benchmark, CannotMeasure, median } from './benchmark.ts'
 
 const STARTS = 5
-const LOOK_MS = 20
 
 export const discovery: Benchmark = {
   name: 'discovery',
@@ -28,9 +26,7 @@ export const discovery: Benchmark = {
     try {
       const seconds: number[] = []
       await withMember(dataDir, async (member) => {
-        const { body } = await ask(host, 'POST', '/v1/mesh/invites')
-        await ask(member, 'POST', '/v1/mesh/join', { invite: body.line })
-        await connectedPeers(host, 1)
+        await joinMesh(host, member)
       })
       for (let i = 0; i < STARTS; i++) {
         await connectedPeers(host, 0)
@@ -54,14 +50,6 @@ async function withMember(dataDir: string, use: (agent: BuiltAgent) => Promise<v
     await use(member)
   } finally {
     await member.kill()
-  }
-}
-
-async function connectedPeers(agent: BuiltAgent, count: number): Promise<void> {
-  for (;;) {
-    const { peers } = meshPeersSchema.parse((await ask(agent, 'GET', '/v1/mesh/peers')).body)
-    if (peers.filter(({ state }) => state === 'connected').length === count) return
-    await sleep(LOOK_MS)
   }
 }
 

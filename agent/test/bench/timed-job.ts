@@ -1,7 +1,7 @@
 /** Runs a prompt as a ComfyUI client does, over HTTP and WebSocket, with a stopwatch. */
 import { once } from 'node:events'
 import type { JobState } from '@comfymesh/protocol/job'
-import { parseJson } from '@comfymesh/protocol/json'
+import { type JsonObject, parseJson } from '@comfymesh/protocol/json'
 import { WebSocket } from 'ws'
 import { submit, type TestPrompt } from '../e2e/prompts.ts'
 
@@ -24,7 +24,11 @@ interface Message {
 }
 
 /** @throws Error when the job does not complete. */
-export async function runTimed(url: string, prompt: TestPrompt): Promise<TimedJob> {
+export async function runTimed(
+  url: string,
+  prompt: TestPrompt,
+  extraData?: JsonObject,
+): Promise<TimedJob> {
   const socket = new WebSocket(`${url.replace('http', 'ws')}/ws?clientId=bench`)
   await once(socket, 'open')
   const arrived: { readonly message: Message; readonly atMs: number }[] = []
@@ -40,7 +44,7 @@ export async function runTimed(url: string, prompt: TestPrompt): Promise<TimedJo
     if (message.type === 'executing' && message.data.node === null) atEnd(atMs)
   })
   const startedAtMs = performance.now()
-  const id = await submit({ url }, prompt, 'bench')
+  const id = await submit({ url }, prompt, 'bench', extraData)
   const endedAtMs = await ended
   socket.close()
   const state = await jobState(url, id)

@@ -61,8 +61,13 @@ export async function submit(
   agent: Reachable,
   prompt: TestPrompt,
   clientId?: string,
+  extraData?: JsonObject,
 ): Promise<string> {
-  const body = stringifyJson({ prompt, ...(clientId && { client_id: clientId }) } as JsonValue)
+  const body = stringifyJson({
+    prompt,
+    ...(clientId && { client_id: clientId }),
+    ...(extraData && { extra_data: extraData }),
+  } as JsonValue)
   const answer = await ask(agent, 'POST', '/prompt', body)
   if (answer.status !== 200) throw new Error(`${answer.status}: ${answer.text}`)
   return String(answer.body.prompt_id)
