@@ -19,14 +19,16 @@ export function nodeDefinitions(signal?: AbortSignal): Promise<NodeDefinitions> 
   return get('api/object_info', signal)
 }
 
-/** @throws Refused whose body has `node_errors`, by node id. */
+/**
+ * @param extraData what goes along: `extra_pnginfo` into the pictures, `comfymesh` to the planner.
+ * @throws Refused whose body has `node_errors`, by node id.
+ */
 export function submitPrompt(
   prompt: Prompt,
   clientId: string,
-  workflow?: JsonObject,
+  extraData: JsonObject,
 ): Promise<Submitted> {
-  const extra_data = workflow ? { extra_pnginfo: { workflow } } : {}
-  return post('api/prompt', { prompt, client_id: clientId, extra_data })
+  return post('api/prompt', { prompt, client_id: clientId, extra_data: extraData })
 }
 
 /** Where the file can be seen. @param maxSide a smaller copy is enough. */

@@ -1,8 +1,10 @@
-/** Jobs, as the agent's /v1/jobs lists and tells them. */
-import type { JobState, JobStatus } from '@comfymesh/protocol/job'
+/** Jobs, as the agent's /v1/jobs lists and tells them, and answers to their questions. */
+import type { JobAnswer, JobEvent, JobState, JobStatus } from '@comfymesh/protocol/job'
+import type { Plan, PlanOptions } from '@comfymesh/protocol/plan'
 import type { PromptSummary } from '@comfymesh/protocol/prompt-summary'
+import type { Prompt } from '@comfymesh/protocol/workflow'
 import type { FileName } from './comfyui.ts'
-import { get } from './http.ts'
+import { get, post } from './http.ts'
 
 export interface JobSummary {
   readonly id: string
@@ -12,6 +14,7 @@ export interface JobSummary {
   readonly finishedAtMs?: number
   readonly prompt: PromptSummary
   readonly files: readonly FileName[]
+  readonly error?: { readonly message: string }
 }
 
 export interface JobPage {
@@ -21,20 +24,51 @@ export interface JobPage {
 }
 
 export interface JobQuery {
+  /** Those that ended in one of these ways. */
+  readonly statuses: readonly JobStatus[]
   readonly search: string
+  /** Submitted between these moments. */
+  readonly sinceMs?: number | undefined
+  readonly untilMs?: number | undefined
   readonly offset: number
   readonly limit: number
 }
 
-/** Finished jobs, the newest first. */
-export function listFinished({ search, offset, limit }: JobQuery, signal?: AbortSignal) {
+/** The newest first. */
+export function listJobs(asked: JobQuery, signal?: AbortSignal) {
+  const { statuses, search, sinceMs, untilMs, offset, limit } = asked
   const query = new URLSearchParams({
-    status: 'completed',
+    status: statuses.join(),
     offset: String(offset),
     limit: String(limit),
     ...(search !== '' && { search }),
+    ...(sinceMs !== undefined && { since: String(sinceMs) }),
+    ...(untilMs !== undefined && { until: String(untilMs) }),
   })
   return get<JobPage>(`v1/jobs?${query}`, signal)
 }
 
-export const readJob = (id: string) => get<JobState>(`v1/jobs/${id}`)
+/** Finished jobs, the newest first. */
+export function listFinished(
+  asked: Pick<JobQuery, 'search' | 'offset' | 'limit'>,
+  signal?: AbortSignal,
+) {
+  return listJobs({ statuses: ['completed'], ...asked }, signal)
+}
+
+const path = (id: string) => `v1/jobs/${encodeURIComponent(id)}`
+
+export const readJob = (id: string, signal?: AbortSignal) => get<JobState>(path(id), signal)
+
+/** What the agent still knows of what happened to a job. */
+export async function readJobLog(id: string, signal?: AbortSignal) {
+  return (await get<{ events: JobEvent[] }>(`${path(id)}/log`, signal)).events
+}
+
+export const answerJob = (id: string, answer: JobAnswer) => post(`${path(id)}/answer`, { answer })
+
+/** Where the prompt would run if it were asked for so. @throws Refused saying why it cannot. */
+export async function previewPlan(prompt: Prompt, options: PlanOptions): Promise<Plan> {
+  const body = { prompt, extra_data: { comfymesh: options } }
+  return (await post<{ plan: Plan }>('v1/plan', body)).plan
+}

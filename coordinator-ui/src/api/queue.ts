@@ -3,7 +3,7 @@ import { get, post } from './http.ts'
 
 export interface QueuedJob {
   readonly id: string
-  readonly status: 'queued' | 'running'
+  readonly status: 'queued' | 'paused' | 'running'
   readonly priority: number
   readonly createdAtMs: number
   /** How long it will take, and until when it waits; null before anything was learned. */

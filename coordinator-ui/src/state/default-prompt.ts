@@ -2,7 +2,7 @@
 import type { NodeDefinitions, Prompt } from '@comfymesh/protocol/workflow'
 
 /** The model that ships with every agent; small, and at its best at 256 and little guidance. */
-const SHIPPED = 'comfymesh-shapes.safetensors'
+export const SHIPPED = 'comfymesh-shapes.safetensors'
 
 /** Undefined when no agent has a checkpoint at all. */
 export function defaultPrompt(definitions: NodeDefinitions): Prompt | undefined {

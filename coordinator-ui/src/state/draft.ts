@@ -4,6 +4,7 @@
  */
 import { type JsonObject, parseJson, stringifyJson } from '@comfymesh/protocol/json'
 import type { Prompt } from '@comfymesh/protocol/workflow'
+import { FORM_KEY, type FormChoice, formText, workflowWithForm } from './form-choice.ts'
 import { createStore } from './store.ts'
 
 export interface Draft {
@@ -12,6 +13,8 @@ export interface Draft {
   readonly prompt: Prompt
   /** The workflow it was converted from: travels along into the pictures. */
   readonly workflow?: JsonObject
+  /** Which parameters are shown first, and how they are called; absent for the usual ones. */
+  readonly form?: FormChoice
   /** A new seed for each run. */
   readonly isSeedRandom: boolean
 }
@@ -29,6 +32,14 @@ draft.subscribe(() => {
     // A full or forbidden storage: the draft lives as long as the page does.
   }
 })
+
+/** What goes into the pictures of a draft, so that dropping one brings all of it back. */
+export function pictureInfo({ workflow, form }: Draft): JsonObject {
+  if (workflow !== undefined) {
+    return { workflow: form === undefined ? workflow : workflowWithForm(workflow, form) }
+  }
+  return form === undefined ? {} : { [FORM_KEY]: formText(form) }
+}
 
 function stored(): Draft | undefined {
   try {

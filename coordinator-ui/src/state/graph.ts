@@ -25,7 +25,7 @@ export interface GraphNode {
   readonly status: NodeStatus
   /** 0 to 1 while it runs. */
   readonly progress: number
-  /** The machine that runs or ran it. */
+  /** The machine that is to run, runs or ran it. */
   readonly peerId?: string
 }
 
@@ -86,11 +86,18 @@ function statusOf(
   const state = job.nodes.find(({ nodeId }) => nodeId === id)
   if (state === undefined) {
     const isCached = job.cached?.nodeIds.includes(id) ?? false
-    return { status: isCached ? 'cached' : 'idle', progress: 0 }
+    return { status: isCached ? 'cached' : 'idle', progress: 0, ...plannedPeer(id, job) }
   }
   const peer = state.peerId === '' ? {} : { peerId: state.peerId }
   if (state.cached) return { status: 'cached', progress: 1, ...peer }
   return { status: state.status, progress: state.value / Math.max(1, state.max), ...peer }
+}
+
+/** Where a node that has not begun is to run. */
+function plannedPeer(id: NodeId, { plan }: JobState): { readonly peerId?: string } {
+  const stage = plan?.stages.find(({ nodes }) => nodes.some((node) => node.id === id))
+  const placement = plan?.placements.find(({ stageId }) => stageId === stage?.id)
+  return placement === undefined ? {} : { peerId: placement.peerId }
 }
 
 /** The colours that ComfyUI's users know the types by. */

@@ -2,6 +2,7 @@
  * What a user can change in a prompt without looking at its graph: each constant input
  * that the node definitions know, with the control that fits its type. Pure.
  */
+import { resolveDynamicPrompt } from '@comfymesh/protocol/convert/text-replacement'
 import type { JsonObject, JsonValue } from '@comfymesh/protocol/json'
 import {
   type InputSpec,
@@ -13,7 +14,12 @@ import {
 } from '@comfymesh/protocol/workflow'
 
 export type Control =
-  | { readonly kind: 'text'; readonly isMultiline: boolean }
+  | {
+      readonly kind: 'text'
+      readonly isMultiline: boolean
+      /** `{a|b}` is one of them, another in each run. */
+      readonly hasChoices: boolean
+    }
   | { readonly kind: 'seed' }
   | {
       readonly kind: 'number'
@@ -88,6 +94,20 @@ export function withSeeds(prompt: Prompt, parameters: readonly Parameter[], seed
     .reduce((changed, parameter) => withValue(changed, parameter, seed()), prompt)
 }
 
+/** The prompt with one choice of each `{a|b}` in its texts, as ComfyUI's frontend sends it. */
+export function withChoices(
+  prompt: Prompt,
+  parameters: readonly Parameter[],
+  random: () => number,
+): Prompt {
+  return parameters.reduce((changed, parameter) => {
+    const { control, value } = parameter
+    if (control.kind !== 'text' || !control.hasChoices || typeof value !== 'string') return changed
+    const resolved = resolveDynamicPrompt(value, random)
+    return resolved === value ? changed : withValue(changed, parameter, resolved)
+  }, prompt)
+}
+
 interface Role {
   readonly label: string
   readonly rank: number
@@ -155,7 +175,11 @@ function controlFor(name: string, [type, settings = {}]: InputSpec): Control | u
     case 'COMBO':
       return choice(Array.isArray(settings.options) ? settings.options : [], settings)
     case 'STRING':
-      return { kind: 'text', isMultiline: settings.multiline === true }
+      return {
+        kind: 'text',
+        isMultiline: settings.multiline === true,
+        hasChoices: settings.dynamicPrompts === true,
+      }
     case 'BOOLEAN':
       return { kind: 'switch' }
     case 'INT':

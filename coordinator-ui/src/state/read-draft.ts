@@ -5,6 +5,7 @@ import { promptSchema } from '@comfymesh/protocol/prompt-schema'
 import type { NodeDefinitions, Prompt } from '@comfymesh/protocol/workflow'
 import { isObject } from '../api/http.ts'
 import type { Draft } from './draft.ts'
+import { FORM_KEY, formOfText, formOfWorkflow } from './form-choice.ts'
 import { pngTexts } from './png-text.ts'
 
 export interface ReadDraft extends Draft {
@@ -26,7 +27,9 @@ export async function readDraft(file: File, definitions: NodeDefinitions): Promi
   const carried = texts.get('workflow')
   const workflow = carried === undefined ? undefined : document(carried)
   const name = file.name.replace(/\.(json|png)$/i, '')
-  return { ...read, name, ...(isObject(workflow) && { workflow }) }
+  const whole = { ...read, name, ...(isObject(workflow) && { workflow }) }
+  const form = whole.workflow ? formOfWorkflow(whole.workflow) : formOfText(texts.get(FORM_KEY))
+  return { ...whole, ...(form && { form }) }
 }
 
 function document(text: string): JsonValue {
@@ -47,7 +50,6 @@ function draftOf(value: JsonValue, definitions: NodeDefinitions): ReadDraft {
 function workflowDraft(workflow: JsonObject, definitions: NodeDefinitions): ReadDraft {
   const { prompt, warnings } = convertWorkflow(workflow, definitions, {
     now: new Date(),
-    random: Math.random,
   })
   return {
     prompt: prompt as Prompt,

@@ -16,7 +16,19 @@ export const views: readonly View[] = [
   { path: '/editor', title: 'Editor', view: lazy(() => import('./editor/editor-view.tsx')) },
   { path: '/queue', title: 'Queue', view: lazy(() => import('./queue/queue-view.tsx')) },
   { path: '/gallery', title: 'Gallery', view: lazy(() => import('./gallery/gallery-view.tsx')) },
+  {
+    path: '/jobs/:id',
+    title: 'Job',
+    view: lazy(() => import('./job/job-view.tsx')),
+    isShown: () => false,
+  },
   { path: '/mesh', title: 'Mesh', view: lazy(() => import('./mesh/mesh-view.tsx')) },
+  { path: '/models', title: 'Models', view: lazy(() => import('./models/models-view.tsx')) },
+  {
+    path: '/settings',
+    title: 'Settings',
+    view: lazy(() => import('./settings/settings-view.tsx')),
+  },
   {
     path: '/comfyui',
     title: 'ComfyUI',

@@ -18,8 +18,8 @@ import { settingsOf, typeOf } from './widget-types.ts'
 export interface ConversionOptions {
   /** Local time, for `%date:...%` in file names. */
   readonly now: Date
-  /** Chooses among `{a|b}`: numbers from 0 up to 1. */
-  readonly random: () => number
+  /** Chooses among `{a|b}`: numbers from 0 up to 1; without it the texts stay as they are. */
+  readonly random?: () => number
 }
 
 /** Something odd in a workflow that did not keep it from being converted. */
@@ -153,7 +153,8 @@ function serializeWidget(
     const isCurve = typeOf(spec) === 'CURVE' && Array.isArray(value)
     return isCurve ? { __type__: 'CURVE', __value__: value } : value && unlikeLink(value)
   }
-  if (settingsOf(spec).dynamicPrompts === true) return resolveDynamicPrompt(value, random)
+  if (settingsOf(spec).dynamicPrompts === true)
+    return random === undefined ? value : resolveDynamicPrompt(value, random)
   const isFileName = name === 'filename_prefix' && SAVING_CLASSES.has(className ?? '')
   return isFileName ? replaced(value) : value
 }

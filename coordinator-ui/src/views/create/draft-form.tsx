@@ -3,16 +3,24 @@
 import type { JsonValue } from '@comfymesh/protocol/json'
 import type { NodeDefinitions } from '@comfymesh/protocol/workflow'
 import { Accordion, Alert, Button, Group, Stack, Text } from '@mantine/core'
-import { IconArrowBackUp, IconPlayerPlayFilled } from '@tabler/icons-react'
+import { IconAdjustments, IconArrowBackUp, IconPlayerPlayFilled } from '@tabler/icons-react'
 import { useMutation } from '@tanstack/react-query'
-import { type ReactNode, useMemo } from 'react'
+import { type ReactNode, useMemo, useState } from 'react'
 import { submitPrompt } from '../../api/comfyui.ts'
 import { clientId } from '../../state/agent.ts'
 import { defaultPrompt } from '../../state/default-prompt.ts'
-import { type Draft, draft as drafts } from '../../state/draft.ts'
-import { type Parameter, parametersOf, withSeeds, withValue } from '../../state/parameters.ts'
+import { type Draft, draft as drafts, pictureInfo } from '../../state/draft.ts'
+import { arranged, type FormChoice } from '../../state/form-choice.ts'
+import {
+  type Parameter,
+  parametersOf,
+  withChoices,
+  withSeeds,
+  withValue,
+} from '../../state/parameters.ts'
 import { problemsOf } from '../../state/problems.ts'
 import { randomSeed } from '../../state/seed.ts'
+import { ChooseParameters } from './choose-parameters.tsx'
 import { EditButton } from './edit-button.tsx'
 import { ParameterField } from './parameter-field.tsx'
 
@@ -23,17 +31,17 @@ export interface DraftFormProps {
 }
 
 export function DraftForm({ draft, definitions, onSubmitted }: DraftFormProps) {
-  const parameters = useMemo(
-    () => parametersOf(draft.prompt, definitions),
-    [draft.prompt, definitions],
-  )
+  const [isChoosing, setChoosing] = useState(false)
+  const usual = useMemo(() => parametersOf(draft.prompt, definitions), [draft.prompt, definitions])
+  const parameters = useMemo(() => arranged(usual, draft.form), [usual, draft.form])
   const run = useMutation({
     mutationFn: async () => {
       const prompt = draft.isSeedRandom
         ? withSeeds(draft.prompt, parameters, randomSeed)
         : draft.prompt
       drafts.set({ ...draft, prompt })
-      return submitPrompt(prompt, clientId, draft.workflow)
+      const chosen = withChoices(prompt, parameters, Math.random)
+      return submitPrompt(chosen, clientId, { extra_pnginfo: pictureInfo(draft) })
     },
     onSuccess: ({ prompt_id }) => onSubmitted(prompt_id),
   })
@@ -68,6 +76,17 @@ export function DraftForm({ draft, definitions, onSubmitted }: DraftFormProps) {
           <Origin draft={draft} definitions={definitions} />
           <Fields parameters={parameters.filter(({ isMain }) => isMain)} field={field} />
           <Others parameters={parameters.filter(({ isMain }) => !isMain)} field={field} />
+          <Group>
+            <Button
+              size="compact-sm"
+              variant="subtle"
+              color="gray"
+              leftSection={<IconAdjustments size={14} />}
+              onClick={() => setChoosing(true)}
+            >
+              Choose what is shown
+            </Button>
+          </Group>
         </Stack>
       </div>
       <div className="create-run">
@@ -89,8 +108,20 @@ export function DraftForm({ draft, definitions, onSubmitted }: DraftFormProps) {
         </Button>
         <EditButton draft={draft} definitions={definitions} />
       </div>
+      {isChoosing && (
+        <ChooseParameters
+          parameters={usual}
+          form={draft.form}
+          onChange={(form) => drafts.set(withForm(draft, form))}
+          onClose={() => setChoosing(false)}
+        />
+      )}
     </form>
   )
+}
+
+function withForm({ form: _, ...draft }: Draft, form: FormChoice | undefined): Draft {
+  return form === undefined ? draft : { ...draft, form }
 }
 
 interface FieldsProps {

@@ -38,6 +38,7 @@ export function ParameterField(props: ParameterFieldProps) {
       return control.isMultiline ? (
         <Textarea
           {...common}
+          description={control.hasChoices && hasChoice(String(value)) ? CHOICES : undefined}
           autosize
           minRows={label === 'Prompt' ? 3 : 2}
           maxRows={12}
@@ -93,6 +94,10 @@ export function ParameterField(props: ParameterFieldProps) {
       )
   }
 }
+
+const CHOICES = 'Each run takes one of the words between { | }'
+
+const hasChoice = (text: string) => /\{[^{}]*\|[^{}]*\}/.test(text)
 
 /** A seed of up to 64 bits, typed as text, and whether each run gets a new one. */
 function SeedField({

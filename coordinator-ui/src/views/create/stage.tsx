@@ -13,13 +13,15 @@ import {
   Text,
   Tooltip,
 } from '@mantine/core'
-import { IconDownload, IconPhoto, IconX } from '@tabler/icons-react'
+import { IconDownload, IconPhoto, IconTimeline, IconX } from '@tabler/icons-react'
 import { useMutation } from '@tanstack/react-query'
 import { lazy, Suspense, useState } from 'react'
+import { Link } from 'wouter'
 import { fileUrl } from '../../api/comfyui.ts'
 import { cancelJobs } from '../../api/queue.ts'
 import { jobs, preview } from '../../state/agent.ts'
 import type { Draft } from '../../state/draft.ts'
+import { isMeshTest } from '../../state/mesh-test.ts'
 import { type MadePicture, picturesOf } from '../../state/pictures.ts'
 import { progressOf } from '../../state/progress.ts'
 import { settingsOf, tookText } from '../../state/settings-line.ts'
@@ -37,7 +39,9 @@ const GraphView = lazy(() => import('../graph/graph-view.tsx'))
 export function Stage({ shownJob, onShow, draft, definitions }: StageProps) {
   const [side, setSide] = useState('picture')
   const all = useStore(jobs)
-  const newest = [...all.values()].findLast(({ outputs }) => Object.keys(outputs).length > 0)
+  const newest = [...all.values()].findLast(
+    (one) => Object.keys(one.outputs).length > 0 && !isMeshTest(one),
+  )
   const job = (shownJob === undefined ? undefined : all.get(shownJob)) ?? newest
   return (
     <section className="stage" aria-label="Picture">
@@ -105,7 +109,20 @@ function Picture({ job }: { readonly job: JobState }) {
   if (job.status === 'failed') {
     return (
       <Alert color="red" title="It failed" role="alert" maw={560}>
-        {job.error?.message}
+        <Text size="sm" mb="xs">
+          {job.error?.message}
+        </Text>
+        <Link href={`/jobs/${job.request.id}`}>What happened</Link>
+      </Alert>
+    )
+  }
+  if (job.status === 'paused') {
+    return (
+      <Alert color="yellow" title="It waits for your answer" maw={560}>
+        <Text size="sm" mb="xs">
+          {job.pause?.question}
+        </Text>
+        <Link href={`/jobs/${job.request.id}`}>Answer</Link>
       </Alert>
     )
   }
@@ -153,7 +170,19 @@ function Ended({ job }: { readonly job: JobState }) {
       <Text size="sm" c="dimmed">
         {[...settings, tookText(job)].filter(Boolean).join(' · ')}
       </Text>
-      {picture && <Download picture={picture} />}
+      <Group gap={4} wrap="nowrap">
+        <Tooltip label="How it was made">
+          <ActionIcon
+            component={Link}
+            href={`/jobs/${job.request.id}`}
+            variant="subtle"
+            aria-label="How it was made"
+          >
+            <IconTimeline size={18} />
+          </ActionIcon>
+        </Tooltip>
+        {picture && <Download picture={picture} />}
+      </Group>
     </Group>
   )
 }
@@ -182,7 +211,9 @@ function Strip({
   readonly shown: string | undefined
   readonly onShow: (id: string) => void
 }) {
-  const pictures = [...useStore(jobs).values()].flatMap((job) => picturesOf(job).slice(0, 1))
+  const pictures = [...useStore(jobs).values()]
+    .filter((job) => !isMeshTest(job))
+    .flatMap((job) => picturesOf(job).slice(0, 1))
   if (pictures.length < 2) return null
   return (
     <nav className="strip" aria-label="Latest pictures">

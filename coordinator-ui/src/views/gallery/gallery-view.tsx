@@ -79,7 +79,10 @@ function useTiles(search: string) {
   })
   const tiles = (data?.pages ?? []).flatMap(({ jobs }) =>
     jobs.flatMap((job): Tile[] =>
-      job.files.map((file) => ({ key: `${job.id}/${file.subfolder}/${file.filename}`, job, file })),
+      // What was only shown is gone with the next start of the agent.
+      job.files
+        .filter(({ type }) => type === 'output')
+        .map((file) => ({ key: `${job.id}/${file.subfolder}/${file.filename}`, job, file })),
     ),
   )
   const loadMore = () => {

@@ -6,16 +6,17 @@ import {
   IconArrowRight,
   IconColumns2,
   IconDownload,
+  IconTimeline,
   IconWand,
 } from '@tabler/icons-react'
 import { useMutation } from '@tanstack/react-query'
 import { useState } from 'react'
-import { useLocation } from 'wouter'
+import { Link, useLocation } from 'wouter'
 import { fileUrl } from '../../api/comfyui.ts'
-import { isObject } from '../../api/http.ts'
 import { readJob } from '../../api/jobs.ts'
 import { Copy } from '../../components/copy.tsx'
 import { Dialog } from '../../components/dialog.tsx'
+import { draftOf } from '../../state/again.ts'
 import { draft } from '../../state/draft.ts'
 import { ago } from '../../state/duration.ts'
 import { settingsOf, tookText } from '../../state/settings-line.ts'
@@ -104,16 +105,8 @@ function Actions({ tile: { job, file } }: { readonly tile: Tile }) {
   const [, go] = useLocation()
   const use = useMutation({
     mutationFn: () => readJob(job.id),
-    onSuccess: ({ request }) => {
-      const info = request.extraData.extra_pnginfo
-      const workflow = isObject(info) && isObject(info.workflow) ? info.workflow : undefined
-      const name = `Settings of ${file.filename}`
-      draft.set({
-        name,
-        prompt: request.prompt,
-        isSeedRandom: false,
-        ...(workflow && { workflow }),
-      })
+    onSuccess: (made) => {
+      draft.set(draftOf(made, `Settings of ${file.filename}`))
       go('/')
     },
   })
@@ -137,6 +130,15 @@ function Actions({ tile: { job, file } }: { readonly tile: Tile }) {
           download={file.filename}
         >
           Download
+        </Button>
+        <Button
+          component={Link}
+          href={`/jobs/${job.id}`}
+          size="xs"
+          variant="default"
+          leftSection={<IconTimeline size={14} />}
+        >
+          How it was made
         </Button>
         {job.prompt.seed !== undefined && (
           <Copy text={job.prompt.seed} label="Copy seed" size="xs" />

@@ -17,13 +17,14 @@ import {
 import { memo, useMemo } from 'react'
 import { colourOf, type GraphNode, graphOf } from '../../state/graph.ts'
 import { layout } from '../../state/layout.ts'
+import { usePeerNames } from '../../state/peers.ts'
 
 const WIDTH = 240
 const TITLE_HEIGHT = 34
 const ROW_HEIGHT = 22
 const PADDING = 16
 
-type BoxNode = Node<{ readonly node: GraphNode }, 'box'>
+type BoxNode = Node<{ readonly node: GraphNode; readonly peer: string | undefined }, 'box'>
 
 export interface GraphViewProps {
   readonly prompt: Prompt
@@ -33,6 +34,7 @@ export interface GraphViewProps {
 
 export default function GraphView({ prompt, definitions, job }: GraphViewProps) {
   const colorMode = useComputedColorScheme('light')
+  const nameOf = usePeerNames()
   const graph = useMemo(() => graphOf(prompt, definitions, job), [prompt, definitions, job])
   const positions = useMemo(() => {
     const heights = new Map(graph.nodes.map((node) => [node.id, heightOf(node)]))
@@ -44,7 +46,7 @@ export default function GraphView({ prompt, definitions, job }: GraphViewProps) 
       id: node.id,
       type: 'box',
       position: positions.get(node.id) ?? { x: 0, y: 0 },
-      data: { node },
+      data: { node, peer: node.peerId && nameOf(node.peerId) },
       ariaLabel: `${node.title}, ${node.status}`,
     }),
   )
@@ -82,13 +84,13 @@ function heightOf({ inputs, outputs, values }: GraphNode): number {
   )
 }
 
-const Box = memo(({ data: { node } }: NodeProps<BoxNode>) => {
+const Box = memo(({ data: { node, peer } }: NodeProps<BoxNode>) => {
   const rows = Math.max(node.inputs.length, node.outputs.length)
   return (
     <div className="node" data-status={node.status} style={{ width: WIDTH }}>
       <div className="node-title">
         <span>{node.title}</span>
-        {node.peerId && <small>{node.peerId}</small>}
+        {peer && <small>{peer}</small>}
       </div>
       {node.status === 'running' && (
         <div className="node-progress" style={{ width: `${node.progress * 100}%` }} />

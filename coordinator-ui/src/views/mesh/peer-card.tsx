@@ -1,36 +1,17 @@
 /** One machine: how it is, what it has, what it does. */
-
 import type { Device } from '@comfymesh/protocol/advertisement'
 import type { MeshPeer } from '@comfymesh/protocol/mesh'
-import {
-  ActionIcon,
-  Alert,
-  Badge,
-  Button,
-  Group,
-  Menu,
-  Paper,
-  Progress,
-  Stack,
-  Text,
-} from '@mantine/core'
-import { IconDots, IconTrash } from '@tabler/icons-react'
-import { useMutation, useQueryClient } from '@tanstack/react-query'
-import { useState } from 'react'
-import { removePeer } from '../../api/mesh.ts'
-import { Dialog } from '../../components/dialog.tsx'
+import { Badge, Group, Paper, Progress, Stack, Text, Tooltip } from '@mantine/core'
+import { useQuery } from '@tanstack/react-query'
+import { readModels } from '../../api/models.ts'
 import { byteSize } from '../../state/byte-size.ts'
-import { ago } from '../../state/duration.ts'
-
-const states = {
-  self: { label: 'This machine', color: 'indigo' },
-  connected: { label: 'Connected', color: 'teal' },
-  away: { label: 'Away', color: 'gray' },
-} as const
+import { ago, duration } from '../../state/duration.ts'
+import { residentNames } from '../../state/models.ts'
+import { LoadChart } from './load-chart.tsx'
+import { PeerMenu } from './peer-menu.tsx'
 
 export function PeerCard({ peer }: { readonly peer: MeshPeer }) {
-  const { label, color } = states[peer.state]
-  const { advertisement } = peer
+  const { advertisement, state } = peer
   return (
     <Paper withBorder p="md" component="section" aria-label={peer.name}>
       <Group justify="space-between" wrap="nowrap" mb="xs">
@@ -38,25 +19,18 @@ export function PeerCard({ peer }: { readonly peer: MeshPeer }) {
           {peer.name}
         </Text>
         <Group gap={4} wrap="nowrap">
-          <Badge color={color} variant="dot">
-            {label}
-          </Badge>
-          {peer.state !== 'self' && <PeerMenu peer={peer} />}
+          <StateBadge peer={peer} />
+          {state !== 'self' && <PeerMenu peer={peer} />}
         </Group>
       </Group>
       <Stack gap="sm">
-        {(advertisement?.devices ?? []).map((device) => (
-          <DeviceLine key={device.name} device={device} />
+        {(advertisement?.devices ?? []).map((device, index) => (
+          // biome-ignore lint/suspicious/noArrayIndexKey: two cards of one machine have one name
+          <DeviceLines key={index} device={device} />
         ))}
-        {advertisement && (
-          <Text size="sm">
-            {advertisement.queue.running + advertisement.queue.waiting === 0
-              ? 'Idle'
-              : `${advertisement.queue.running} running, ${advertisement.queue.waiting} waiting`}
-            {advertisement.residentModels.length > 0 &&
-              ` · ${advertisement.residentModels.length} models in memory`}
-          </Text>
-        )}
+        {advertisement && <LoadChart peer={peer} />}
+        {advertisement && <Text size="sm">{queueWords(advertisement.queue)}</Text>}
+        {advertisement && <Resident peerId={peer.peerId} />}
         <Text size="xs" c="dimmed">
           {factsOf(peer).join(' · ')}
         </Text>
@@ -65,9 +39,65 @@ export function PeerCard({ peer }: { readonly peer: MeshPeer }) {
   )
 }
 
+/** Ready is what has worked: a stage succeeded there since it was connected. */
+function StateBadge({ peer: { state, workedAtMs } }: { readonly peer: MeshPeer }) {
+  const { label, color, hint } =
+    state === 'away'
+      ? { label: 'Away', color: 'gray', hint: 'It does not answer' }
+      : workedAtMs === undefined
+        ? {
+            label: state === 'self' ? 'This machine' : 'Connected',
+            color: state === 'self' ? 'indigo' : 'blue',
+            hint: 'It has not worked for this machine yet. “Test this mesh” tries it out.',
+          }
+        : {
+            label: state === 'self' ? 'This machine, ready' : 'Ready',
+            color: 'teal',
+            hint: `It did a part of a job ${ago(workedAtMs, Date.now())}`,
+          }
+  return (
+    <Tooltip label={hint} multiline maw={240}>
+      <Badge color={color} variant="dot" tt="none">
+        {label}
+      </Badge>
+    </Tooltip>
+  )
+}
+
+function queueWords({
+  running,
+  waiting,
+  busyMs = 0,
+}: NonNullable<MeshPeer['advertisement']>['queue']) {
+  const busy = busyMs >= 1000 ? `busy for ${duration(busyMs)}` : undefined
+  if (running + waiting === 0) return busy === undefined ? 'Idle' : `Works for others, ${busy}`
+  return [`${running} running, ${waiting} waiting`, ...(busy === undefined ? [] : [busy])].join(
+    ', ',
+  )
+}
+
+function Resident({ peerId }: { readonly peerId: string }) {
+  const { data } = useQuery({
+    queryKey: ['models'],
+    queryFn: ({ signal }) => readModels(signal),
+    refetchInterval: 5000,
+  })
+  const names = residentNames(data?.models ?? [], peerId)
+  if (names.length === 0) return null
+  return (
+    <Group gap={6} aria-label="Models in memory" role="group">
+      {names.map((name) => (
+        <Badge key={name} variant="light" color="gray" tt="none" maw="100%">
+          {name}
+        </Badge>
+      ))}
+    </Group>
+  )
+}
+
 function factsOf({ advertisement, host, state, lastSeenAtMs }: MeshPeer): string[] {
   return [
-    ...(host === undefined ? [] : [host]),
+    ...(host === undefined ? [] : [state === 'connected' ? `${host}, direct` : host]),
     ...(advertisement === undefined ? [] : [`comfymesh ${advertisement.version}`]),
     ...(state === 'away'
       ? [lastSeenAtMs === undefined ? 'never met' : `last seen ${ago(lastSeenAtMs, Date.now())}`]
@@ -75,96 +105,65 @@ function factsOf({ advertisement, host, state, lastSeenAtMs }: MeshPeer): string
   ]
 }
 
-/** How much of a device's memory is taken. */
-function DeviceLine({
-  device: { name, kind, totalBytes, freeBytes },
-}: {
-  readonly device: Device
-}) {
+/** How much of a device's memory is taken, how busy and how warm it is, where it tells. */
+function DeviceLines({ device }: { readonly device: Device }) {
+  const { name, kind, totalBytes, freeBytes, utilisationPercent, temperatureCelsius } = device
+  const memory = kind === 'gpu' ? 'VRAM' : 'Memory'
   const used = freeBytes === undefined ? undefined : totalBytes - freeBytes
   return (
     <div>
       <Group justify="space-between" gap="xs" wrap="nowrap">
-        <Text size="sm" truncate>
+        <Text size="sm" fw={500} truncate title={name}>
           {name}
         </Text>
-        <Text size="sm" c="dimmed" style={{ whiteSpace: 'nowrap' }}>
-          {used === undefined ? '' : `${byteSize(used)} of `}
-          {byteSize(totalBytes)}
-          {kind === 'gpu' ? ' VRAM' : ''}
-        </Text>
+        {temperatureCelsius !== undefined && (
+          <Text size="sm" c="dimmed">
+            {Math.round(temperatureCelsius)} °C
+          </Text>
+        )}
       </Group>
-      {used !== undefined && (
-        <Progress
-          mt={4}
-          size="sm"
-          value={(used / totalBytes) * 100}
-          aria-label={`Memory of ${name} in use`}
+      <Meter
+        label={memory}
+        of={name}
+        percent={used === undefined ? undefined : (100 * used) / totalBytes}
+        text={`${used === undefined ? '' : `${byteSize(used)} of `}${byteSize(totalBytes)}`}
+        color="indigo"
+      />
+      {utilisationPercent !== undefined && (
+        <Meter
+          label="Load"
+          of={name}
+          percent={utilisationPercent}
+          text={`${Math.round(utilisationPercent)} %`}
+          color="teal"
         />
       )}
     </div>
   )
 }
 
-function PeerMenu({ peer }: { readonly peer: MeshPeer }) {
-  const [isAsking, setAsking] = useState(false)
-  return (
-    <>
-      <Menu position="bottom-end" withinPortal={false}>
-        <Menu.Target>
-          <ActionIcon variant="subtle" color="gray" aria-label={`More about ${peer.name}`}>
-            <IconDots size={16} />
-          </ActionIcon>
-        </Menu.Target>
-        <Menu.Dropdown>
-          <Menu.Item
-            color="red"
-            leftSection={<IconTrash size={14} />}
-            onClick={() => setAsking(true)}
-          >
-            Remove from the mesh
-          </Menu.Item>
-        </Menu.Dropdown>
-      </Menu>
-      {isAsking && <ConfirmRemoval peer={peer} onClose={() => setAsking(false)} />}
-    </>
-  )
+interface MeterProps {
+  readonly label: string
+  readonly of: string
+  readonly percent: number | undefined
+  readonly text: string
+  readonly color: string
 }
 
-function ConfirmRemoval({
-  peer,
-  onClose,
-}: {
-  readonly peer: MeshPeer
-  readonly onClose: () => void
-}) {
-  const queries = useQueryClient()
-  const removal = useMutation({
-    mutationFn: () => removePeer(peer.peerId),
-    onSuccess: async () => {
-      await queries.invalidateQueries({ queryKey: ['peers'] })
-      onClose()
-    },
-  })
+function Meter({ label, of, percent, text, color }: MeterProps) {
   return (
-    <Dialog title={`Remove ${peer.name}?`} onClose={onClose}>
-      <Text size="sm" mb="md">
-        The mesh gets a new secret, which {peer.name} does not learn. The other machines follow by
-        themselves; one that is away follows when it is back. Files stay where they are.
+    <div className="meter">
+      <Text size="xs" c="dimmed">
+        {label}
       </Text>
-      {removal.error && (
-        <Alert color="red" mb="md" role="alert">
-          {removal.error.message}
-        </Alert>
+      {percent === undefined ? (
+        <span />
+      ) : (
+        <Progress value={percent} color={color} size="sm" aria-label={`${label} of ${of} in use`} />
       )}
-      <Group justify="flex-end">
-        <Button variant="default" onClick={onClose}>
-          Keep
-        </Button>
-        <Button color="red" loading={removal.isPending} onClick={() => removal.mutate()}>
-          Remove
-        </Button>
-      </Group>
-    </Dialog>
+      <Text size="xs" c="dimmed" ta="right">
+        {text}
+      </Text>
+    </div>
   )
 }

@@ -2,9 +2,10 @@
 
 import type { JobState } from '@comfymesh/protocol/job'
 import { summarisePrompt } from '@comfymesh/protocol/prompt-summary'
-import { ActionIcon, Group, Paper, Progress, Text, Tooltip } from '@mantine/core'
+import { ActionIcon, Button, Group, Paper, Progress, Text, Tooltip } from '@mantine/core'
 import { IconArrowBarToUp, IconArrowDown, IconArrowUp, IconX } from '@tabler/icons-react'
 import type { ReactNode } from 'react'
+import { Link } from 'wouter'
 import { cancelJobs, moveJobs, type QueuedJob } from '../../api/queue.ts'
 import { duration } from '../../state/duration.ts'
 import { progressOf } from '../../state/progress.ts'
@@ -29,7 +30,9 @@ export function JobRow({ queued, state, waiting, act }: JobRowProps) {
       <Group wrap="nowrap" justify="space-between">
         <div style={{ minWidth: 0, flex: 1 }}>
           <Text truncate fw={500}>
-            {name}
+            <Link href={`/jobs/${id}`} className="quiet-link">
+              {name}
+            </Link>
           </Text>
           <Text size="sm" c="dimmed" truncate>
             {[statusText(queued, state), ...settingsOf(summary)].join(' · ')}
@@ -44,6 +47,11 @@ export function JobRow({ queued, state, waiting, act }: JobRowProps) {
           )}
         </div>
         <Group gap={4} wrap="nowrap">
+          {queued.status === 'paused' && (
+            <Button component={Link} href={`/jobs/${id}`} size="xs" color="yellow" variant="light">
+              Answer
+            </Button>
+          )}
           {at > 0 && (
             <>
               <Action label={`Run ${name} next`} onClick={() => move({ to: 'front' })}>
@@ -69,6 +77,7 @@ export function JobRow({ queued, state, waiting, act }: JobRowProps) {
 }
 
 function statusText({ status, startsInMs, estimateMs }: QueuedJob, state: JobState | undefined) {
+  if (status === 'paused') return state?.pause?.question ?? 'Waits for your answer'
   if (status === 'running') return state ? progressOf(state).text : 'Running'
   if (typeof startsInMs === 'number') return `starts in about ${duration(startsInMs)}`
   return typeof estimateMs === 'number' ? `waits, takes about ${duration(estimateMs)}` : 'waits'

@@ -1,20 +1,27 @@
 /** What runs and what waits, and everything one may do about it. */
 
 import { isFinished } from '@comfymesh/protocol/job'
-import { Alert, Button, Group, Stack, Text, Title } from '@mantine/core'
+import { Alert, Button, Stack, Text, Title } from '@mantine/core'
 import { IconPlayerPause, IconPlayerPlay, IconTrash } from '@tabler/icons-react'
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { useEffect } from 'react'
 import { Link } from 'wouter'
 import { clearQueue, pauseQueue, readQueue, resumeQueue } from '../../api/queue.ts'
+import { PageHead } from '../../components/page-head.tsx'
+import { Problem } from '../../components/problem.tsx'
 import { jobs } from '../../state/agent.ts'
 import { useStore } from '../../state/store.ts'
+import { History } from './history.tsx'
 import { JobRow } from './job-row.tsx'
 
 export default function QueueView() {
   const queries = useQueryClient()
   const live = useStore(jobs)
-  const { data: queue, error } = useQuery({
+  const {
+    data: queue,
+    error,
+    refetch,
+  } = useQuery({
     queryKey: ['queue'],
     queryFn: ({ signal }) => readQueue(signal),
     refetchInterval: 5000,
@@ -31,48 +38,37 @@ export default function QueueView() {
     onSettled: refresh,
   })
 
-  if (error !== null) {
+  if (queue === undefined) {
     return (
       <div className="page">
-        <Alert color="red" title="The queue could not be read">
-          {error.message}
-        </Alert>
+        <PageHead title="Queue" />
+        {error && <Problem title="The queue could not be read" error={error} onRetry={refetch} />}
       </div>
     )
   }
-  if (queue === undefined) return <div className="page" />
   const waiting = queue.jobs.filter(({ status }) => status === 'queued').map(({ id }) => id)
   return (
     <div className="page">
-      <Group justify="space-between" mb="md">
-        <div>
-          <Title order={1} size="h3">
-            Queue
-          </Title>
-          <Text size="sm" c="dimmed">
-            {queue.summary ?? `${queue.queued} waiting, ${queue.running} running`}
-          </Text>
-        </div>
-        <Group gap="xs">
-          <Button
-            variant={queue.paused ? 'filled' : 'default'}
-            leftSection={
-              queue.paused ? <IconPlayerPlay size={16} /> : <IconPlayerPause size={16} />
-            }
-            onClick={() => act.mutate(queue.paused ? resumeQueue : pauseQueue)}
-          >
-            {queue.paused ? 'Resume' : 'Pause'}
-          </Button>
-          <Button
-            variant="default"
-            leftSection={<IconTrash size={16} />}
-            disabled={waiting.length === 0}
-            onClick={() => act.mutate(clearQueue)}
-          >
-            Clear
-          </Button>
-        </Group>
-      </Group>
+      <PageHead
+        title="Queue"
+        subtitle={queue.summary ?? `${queue.queued} waiting, ${queue.running} running`}
+      >
+        <Button
+          variant={queue.paused ? 'filled' : 'default'}
+          leftSection={queue.paused ? <IconPlayerPlay size={16} /> : <IconPlayerPause size={16} />}
+          onClick={() => act.mutate(queue.paused ? resumeQueue : pauseQueue)}
+        >
+          {queue.paused ? 'Resume' : 'Pause'}
+        </Button>
+        <Button
+          variant="default"
+          leftSection={<IconTrash size={16} />}
+          disabled={waiting.length === 0}
+          onClick={() => act.mutate(clearQueue)}
+        >
+          Clear
+        </Button>
+      </PageHead>
       {act.error && (
         <Alert color="red" mb="md" role="alert">
           {act.error.message}
@@ -98,13 +94,17 @@ export default function QueueView() {
           ))}
         </Stack>
       )}
+      <Title order={2} size="h4" mt="xl" mb="md">
+        History
+      </Title>
+      <History />
     </div>
   )
 }
 
 function Empty() {
   return (
-    <Text c="dimmed" ta="center" py={64}>
+    <Text c="dimmed" ta="center" py="xl">
       Nothing runs and nothing waits. <Link href="/">Create something</Link>
     </Text>
   )

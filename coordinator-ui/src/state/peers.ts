@@ -1,0 +1,34 @@
+/** The machines of the mesh: one question for all views that show them. */
+import type { MeshPeer, MeshPeers } from '@comfymesh/protocol/mesh'
+import { useQuery } from '@tanstack/react-query'
+import { Refused } from '../api/http.ts'
+import { readPeers } from '../api/mesh.ts'
+import { recordLoads } from './load-history.ts'
+
+const REFRESH_MS = 2000
+
+/** An agent without a mesh says so by refusing; asking again changes nothing. */
+export function usePeers() {
+  return useQuery<MeshPeers>({
+    queryKey: ['peers'],
+    queryFn: async ({ signal }) => {
+      const mesh = await readPeers(signal)
+      recordLoads(mesh, Date.now())
+      return mesh
+    },
+    refetchInterval: ({ state }) => (state.error instanceof Refused ? false : REFRESH_MS),
+    retry: (count, failure) => count < 1 && !(failure instanceof Refused),
+  })
+}
+
+/** How to call a machine; of one that is no member any more, the end of its id. */
+export function usePeerNames(): (peerId: string) => string {
+  const { data } = usePeers()
+  return (peerId) => peerName(data?.peers ?? [], peerId)
+}
+
+export function peerName(peers: readonly MeshPeer[], peerId: string): string {
+  // An agent whose mesh is off calls itself so.
+  if (peerId === 'local') return 'this machine'
+  return peers.find((peer) => peer.peerId === peerId)?.name ?? `…${peerId.slice(-6)}`
+}

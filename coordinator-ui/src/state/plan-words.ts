@@ -1,0 +1,41 @@
+/** The stages of a plan in words: what runs, where, and what travels. Pure. */
+import type { JobState } from '@comfymesh/protocol/job'
+import type { Plan, PlannedStage } from '@comfymesh/protocol/plan'
+import { nodeTitle } from './progress.ts'
+
+const MAX_TITLES = 4
+
+/** `Sample, Decode and 3 more`. */
+export function stageTitle(job: JobState, { nodes }: PlannedStage): string {
+  const titles = [...new Set(nodes.map(({ id }) => nodeTitle(job, id)))]
+  if (titles.length <= MAX_TITLES + 1) return titles.join(', ')
+  return `${titles.slice(0, MAX_TITLES).join(', ')} and ${titles.length - MAX_TITLES} more`
+}
+
+/** The stage of this id, in whichever plan of the job it stands; the newest first. */
+export function findStage(job: JobState, stageId: string): PlannedStage | undefined {
+  const plans = [
+    job.pause?.plan,
+    job.plan,
+    ...job.earlierPlans.toReversed().map(({ plan }) => plan),
+  ]
+  return plans.flatMap((plan) => plan?.stages ?? []).find(({ id }) => id === stageId)
+}
+
+export interface Input {
+  readonly type: string
+  readonly bytes: number
+  /** Name of the peer that makes it; undefined where it was known already. */
+  readonly from: string | undefined
+}
+
+/** What comes to a stage over the network. */
+export function travellingInputs({ edges, placements }: Plan, stageId: string): Input[] {
+  return edges
+    .filter(({ to, travels }) => to === stageId && travels)
+    .map(({ from, type, bytes }) => ({
+      type,
+      bytes,
+      from: placements.find((placement) => placement.stageId === from)?.peerName,
+    }))
+}
