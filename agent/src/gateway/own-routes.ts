@@ -17,6 +17,8 @@ export interface OwnModules {
   readonly runner: Pick<JobRunner, 'running' | 'pending'>
   /** Whether an official frontend is served. */
   readonly hasFrontend: boolean
+  /** Whether it takes part in a mesh. */
+  readonly hasMesh: boolean
   /** Whether the coordinator page is served at `/`. */
   readonly hasPage: boolean
 }
@@ -27,6 +29,7 @@ const healthSchema = z.object({
   url: z.string(),
   uptimeMs: z.number(),
   ready: z.boolean(),
+  mesh: z.boolean().describe('Whether it takes part in a mesh'),
   frontend: z.string().optional().describe('Where an official ComfyUI frontend is'),
 })
 
@@ -51,6 +54,7 @@ export function ownRoutes(modules: OwnModules): Route[] {
           url: url(),
           uptimeMs: uptimeMs(),
           ready: true,
+          mesh: modules.hasMesh,
           ...(modules.hasFrontend && { frontend: `${FRONTEND_PATH}/` }),
         }),
     },

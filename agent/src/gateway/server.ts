@@ -121,6 +121,7 @@ export function createGateway(options: GatewayOptions, modules: GatewayModules):
       uptimeMs: () => Math.round(performance.now() - startedAtMs),
       runner: modules.runner,
       hasFrontend: options.frontend !== undefined,
+      hasMesh: modules.mesh !== undefined,
       hasPage: options.page !== undefined,
     })
     const { version } = options.identity

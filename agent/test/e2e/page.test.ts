@@ -132,7 +132,7 @@ t.test('the queue pauses, moves and cancels', { skip: withoutBrowser }, async (t
   await page.getByRole('listitem').first().getByText('third').waitFor()
   t.strictSame(await rows().allTextContents(), ['third', 'first', 'second'])
   await page.getByRole('button', { name: 'Cancel first' }).click()
-  await page.getByText('first', { exact: true }).waitFor({ state: 'detached' })
+  await page.getByRole('button', { name: 'Cancel first' }).waitFor({ state: 'detached' })
   t.strictSame(await accessibilityFaults(page), [])
   await page.getByRole('button', { name: 'Resume' }).click()
   await page.getByText('Nothing runs and nothing waits.').waitFor()

@@ -3,11 +3,12 @@ import { ownRoutes } from '../../src/gateway/own-routes.ts'
 
 const request = { params: {}, query: new URLSearchParams(), headers: {}, body: Buffer.alloc(0) }
 
-function answers({ hasFrontend = false, hasPage = false, running = 0 }) {
+function answers({ hasFrontend = false, hasPage = false, hasMesh = false, running = 0 }) {
   const runner = { running: () => Array(running), pending: () => [] }
   const identity = { name: 'studio', version: '1.2.3' }
   const url = () => 'http://127.0.0.1:8288'
-  const routes = ownRoutes({ identity, url, uptimeMs: () => 5, runner, hasFrontend, hasPage })
+  const has = { hasFrontend, hasPage, hasMesh }
+  const routes = ownRoutes({ identity, url, uptimeMs: () => 5, runner, ...has })
   return async (path: string) => routes.find((route) => route.path === path)?.handle(request)
 }
 
@@ -17,7 +18,9 @@ t.test('without a page, / says what this is and what it does', async (t) => {
   t.equal(await answers({ hasPage: true })('/'), undefined)
 })
 
-t.test('health tells where the frontend is', async (t) => {
+t.test('health tells where the frontend is, and whether there is a mesh', async (t) => {
   t.match(await answers({ hasFrontend: true })('/health'), { body: /"frontend":"\/comfy\/"/ })
   t.notMatch(await answers({})('/health'), { body: /frontend/ })
+  t.match(await answers({})('/health'), { body: /"mesh":false/ })
+  t.match(await answers({ hasMesh: true })('/health'), { body: /"mesh":true/ })
 })

@@ -5,6 +5,7 @@ import { get } from './http.ts'
 export interface Health {
   readonly name: string
   readonly version: string
+  readonly mesh: boolean
   /** Where an official ComfyUI frontend is, if one is served. */
   readonly frontend?: string
 }

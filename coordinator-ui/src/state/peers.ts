@@ -1,23 +1,24 @@
 /** The machines of the mesh: one question for all views that show them. */
 import type { MeshPeer, MeshPeers } from '@comfymesh/protocol/mesh'
 import { useQuery } from '@tanstack/react-query'
-import { Refused } from '../api/http.ts'
+import { useHealth } from '../api/health.ts'
 import { readPeers } from '../api/mesh.ts'
 import { recordLoads } from './load-history.ts'
 
 const REFRESH_MS = 2000
 
-/** An agent without a mesh says so by refusing; asking again changes nothing. */
+/** Never any where the agent takes part in no mesh. */
 export function usePeers() {
+  const health = useHealth()
   return useQuery<MeshPeers>({
+    enabled: health?.mesh === true,
     queryKey: ['peers'],
     queryFn: async ({ signal }) => {
       const mesh = await readPeers(signal)
       recordLoads(mesh, Date.now())
       return mesh
     },
-    refetchInterval: ({ state }) => (state.error instanceof Refused ? false : REFRESH_MS),
-    retry: (count, failure) => count < 1 && !(failure instanceof Refused),
+    refetchInterval: REFRESH_MS,
   })
 }
 

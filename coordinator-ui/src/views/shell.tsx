@@ -64,7 +64,7 @@ function Bar() {
   )
 }
 
-const nothingKnown: Health = { name: '', version: '' }
+const nothingKnown: Health = { name: '', version: '', mesh: false }
 
 function Tab({ path, children }: { readonly path: string; readonly children: ReactNode }) {
   const [location] = useLocation()

@@ -3,6 +3,7 @@ import './mesh.css'
 import { Alert, Button, SimpleGrid } from '@mantine/core'
 import { IconPlus } from '@tabler/icons-react'
 import { useState } from 'react'
+import { useHealth } from '../../api/health.ts'
 import { PageHead } from '../../components/page-head.tsx'
 import { Problem } from '../../components/problem.tsx'
 import { usePeers } from '../../state/peers.ts'
@@ -13,11 +14,17 @@ import { Topology } from './topology.tsx'
 
 export default function MeshView() {
   const [isAdding, setAdding] = useState(false)
+  const isAlone = useHealth()?.mesh === false
   const { data: mesh, error, refetch } = usePeers()
   if (mesh === undefined) {
     return (
       <div className="page">
         <PageHead title="Mesh" />
+        {isAlone && (
+          <Alert title="This agent takes part in no mesh">
+            Its settings say so. Start it without --mesh off, and other machines can join it here.
+          </Alert>
+        )}
         {error && <Problem title="There is no mesh to show" error={error} onRetry={refetch} />}
       </div>
     )
