@@ -2,7 +2,8 @@
  * Requests to the agent that serves this page, and what goes wrong with them in words.
  * Relative addresses: the page works below any path of a reverse proxy.
  */
-import { type JsonObject, type JsonValue, parseJson, stringifyJson } from '@comfymesh/protocol/json'
+import { type JsonValue, parseJson, stringifyJson } from '@comfymesh/protocol/json'
+import { isObject } from '../json-object.ts'
 
 /** The agent answered, and the answer was no. */
 export class Refused extends Error {
@@ -83,8 +84,4 @@ function messageOf(body: JsonValue | undefined): string | undefined {
   if (!isObject(error) || typeof error.message !== 'string') return undefined
   const { message, details } = error
   return typeof details === 'string' && details !== '' ? `${message}: ${details}` : message
-}
-
-export function isObject(value: unknown): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

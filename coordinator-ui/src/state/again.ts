@@ -1,7 +1,7 @@
 /** A job once more: as it was, or its settings as the draft. */
 import type { JobState } from '@comfymesh/protocol/job'
 import { type Submitted, submitPrompt } from '../api/comfyui.ts'
-import { isObject } from '../api/http.ts'
+import { isObject } from '../json-object.ts'
 import { clientId } from './agent.ts'
 import type { Draft } from './draft.ts'
 import { FORM_KEY, formOfText, formOfWorkflow } from './form-choice.ts'

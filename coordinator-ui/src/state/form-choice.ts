@@ -3,7 +3,7 @@
  * workflow itself (`extra.comfymesh.form`), or where there is only a prompt, beside it. Pure.
  */
 import { type JsonObject, type JsonValue, parseJson, stringifyJson } from '@comfymesh/protocol/json'
-import { isObject } from '../api/http.ts'
+import { isObject } from '../json-object.ts'
 import type { Parameter } from './parameters.ts'
 
 export interface ChosenParameter {

@@ -1,7 +1,7 @@
 /** The pictures of a job, as its output nodes told them. Pure. */
 import type { JobState } from '@comfymesh/protocol/job'
 import type { FileName } from '../api/comfyui.ts'
-import { isObject } from '../api/http.ts'
+import { isObject } from '../json-object.ts'
 
 export interface MadePicture {
   readonly jobId: string

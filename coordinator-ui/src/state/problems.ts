@@ -1,6 +1,7 @@
 /** Why a prompt was refused: what belongs to which field, and the rest. Pure. */
 import type { JsonValue } from '@comfymesh/protocol/json'
-import { isObject, Refused } from '../api/http.ts'
+import { Refused } from '../api/http.ts'
+import { isObject } from '../json-object.ts'
 
 export interface Problems {
   /** By `nodeId.input`. */

@@ -3,7 +3,7 @@ import { convertWorkflow, isWorkflow } from '@comfymesh/protocol/convert/convert
 import { type JsonObject, type JsonValue, parseJson } from '@comfymesh/protocol/json'
 import { promptSchema } from '@comfymesh/protocol/prompt-schema'
 import type { NodeDefinitions, Prompt } from '@comfymesh/protocol/workflow'
-import { isObject } from '../api/http.ts'
+import { isObject } from '../json-object.ts'
 import type { Draft } from './draft.ts'
 import { FORM_KEY, formOfText, formOfWorkflow } from './form-choice.ts'
 import { pngTexts } from './png-text.ts'
