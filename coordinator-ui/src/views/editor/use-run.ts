@@ -28,7 +28,9 @@ export function useRunWorkflow() {
       const { workflow } = currentDocument()
       const { prompt, warnings } = converted(workflow, definitions)
       try {
-        return await submitPrompt(prompt as Prompt, clientId, workflow)
+        return await submitPrompt(prompt as Prompt, clientId, {
+          extra_pnginfo: { workflow },
+        })
       } catch (error) {
         const body = error instanceof Refused ? error.body : undefined
         setProblems(explained(refusalProblems((error as Error).message, body), warnings))
