@@ -128,14 +128,16 @@ export interface SubmittedJob {
 export interface Submitted {
   readonly prompt: Prompt
   readonly workflow?: JsonObject
+  /** What else it says beside the prompt, such as where it is to run. */
+  readonly extraData?: JsonObject
 }
 
 /** @throws PromptRefused when validation found nothing that can run. */
 export async function submitPrompt(
   agent: AgentAddress,
-  { prompt, workflow }: Submitted,
+  { prompt, workflow, extraData = {} }: Submitted,
 ): Promise<SubmittedJob> {
-  const extra_data = workflow === undefined ? {} : { extra_pnginfo: { workflow } }
+  const extra_data = { ...extraData, ...(workflow && { extra_pnginfo: { workflow } }) }
   const response = await request(agent, '/prompt', {
     method: 'POST',
     headers: { 'content-type': 'application/json' },

@@ -1,37 +1,42 @@
-/** `comfymesh demo`: a prompt becomes a picture with the model that ships with the program. */
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+/**
+ * `comfymesh demo`: three agents on this computer become one ComfyUI. They find each other, one
+ * takes a whole prompt, two share one by its stages, and one is lost in the middle of a third.
+ */
+import { createHash } from 'node:crypto'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { availableParallelism, tmpdir } from 'node:os'
 import { join, relative, resolve } from 'node:path'
-import type { Prompt } from '@comfymesh/protocol/workflow'
-import { shippedModels } from '../models/model-paths.ts'
-import { withOwnAgent } from './agent-access.ts'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { JobState } from '@comfymesh/protocol/job'
+import { issuedInviteSchema, joinedSchema, meshPeersSchema } from '@comfymesh/protocol/mesh'
+import type { PlanOptions } from '@comfymesh/protocol/plan'
+import { duration } from '../base/duration.ts'
+import { followJob, request, submitPrompt } from './agent-client.ts'
 import { type Arguments, textOf, UsageError } from './arguments.ts'
 import type { Command } from './command.ts'
-import { summaryLines } from './job-summary.ts'
+import { type Machine, startMachine } from './demo/machines.ts'
+import type { ModelPart } from './demo/model-parts.ts'
+import { type Drawing, demoPrompt } from './demo/prompt.ts'
+import { createStory, outcomeLine, peerName, type Story } from './demo/story.ts'
+import { askMesh } from './mesh-access.ts'
 import { failureLine } from './problems.ts'
-import { seedPrompt } from './prompt-edits.ts'
-import { type FinishedJob, runJob } from './run-job.ts'
 import { madeFiles } from './saved-pictures.ts'
-import { loadSettings } from './settings.ts'
 import { type Terminal, terminalAt } from './terminal.ts'
 
 const DEFAULT_TEXT = 'a red circle on a blue background'
 
-/** The size that the shipped model was trained for. */
-const SIDE = 256
-
 export const demoCommand: Command = {
   name: 'demo',
-  summary: 'Make a picture with the model that ships with comfymesh',
+  summary: 'Three agents on this computer share the work of a picture',
   usage: 'demo [text] [options]',
   description:
-    'The small model knows coloured shapes, their sizes, places, textures and backgrounds.',
+    'The model that ships with comfymesh knows coloured shapes, their sizes, places, textures and backgrounds.',
   options: [
     { flag: 'seed', placeholder: '<number>', description: 'Another picture', defaults: '1' },
     {
       flag: 'out',
       placeholder: '<folder>',
-      description: 'Where the picture goes',
+      description: 'Where the pictures go',
       defaults: './output',
     },
   ],
@@ -42,71 +47,202 @@ export const demoCommand: Command = {
   run,
 }
 
+/** Who there is, and what each has. */
+const cast: readonly { name: string; parts: readonly ModelPart[]; has: string }[] = [
+  { name: 'desk', parts: ['text', 'vae'], has: 'the text encoder and the VAE' },
+  { name: 'tower', parts: ['unet'], has: 'the UNet' },
+  { name: 'studio', parts: ['text', 'unet', 'vae'], has: 'everything' },
+]
+
+/** The machines of the demo, by their parts in it. */
+interface Machines {
+  readonly desk: Machine
+  readonly tower: Machine
+  readonly studio: Machine
+}
+
+interface Stage {
+  readonly machines: Machines
+  readonly drawing: Drawing
+  readonly story: Story
+  readonly outputDir: string
+}
+
 async function run(given: Arguments): Promise<number> {
-  const text = given.positionals.join(' ') || DEFAULT_TEXT
-  const prompt = seedPrompt(demoPrompt(text), textOf(given, 'seed') ?? '1')
+  const drawing = {
+    text: given.positionals.join(' ') || DEFAULT_TEXT,
+    seed: seedOf(textOf(given, 'seed') ?? '1'),
+  }
   const outputDir = resolve(textOf(given, 'out') ?? 'output')
-  // A data folder of its own: the demo works whatever the user's own settings are.
-  const dataDir = mkdtempSync(join(tmpdir(), 'comfymesh-demo-'))
-  try {
-    const settings = loadSettings({ flags: { dataDir, outputDir } })
-    const terminal = terminalAt(process.stdout)
-    console.log(`${terminal.paint('bold', text)}`)
-    const job = await withOwnAgent(settings, (agent) => runJob(agent, { prompt }))
-    return await show(job, outputDir, terminal)
-  } finally {
-    rmSync(dataDir, { recursive: true, force: true })
-  }
-}
-
-async function show(job: FinishedJob, outputDir: string, terminal: Terminal): Promise<number> {
-  const files = madeFiles(job.state).map(({ nodeId, file }) => ({
-    nodeId,
-    path: join(outputDir, file.subfolder, file.filename),
-  }))
-  for (const { path } of files) {
-    if (terminal.hasTrueColor) {
-      const { pictureRows } = await import('./terminal-picture.ts')
-      console.log((await pictureRows(path, 48, 24)).join('\n'))
-    }
-    console.log(`Picture: ${relative('.', path) || path}`)
-  }
-  for (const line of summaryLines({ ...job, files }, terminal)) console.log(line)
-  const { status, error, request, endNodeId } = job.state
-  if (error) console.error(`The job failed: ${failureLine(error, request.prompt, endNodeId)}`)
-  return status === 'completed' ? 0 : 1
-}
-
-function demoPrompt(text: string): Prompt {
-  const checkpoint = readdirSync(join(shippedModels, 'checkpoints')).find((name) =>
-    name.endsWith('.safetensors'),
+  const terminal = terminalAt(process.stdout)
+  const story = createStory(terminal, (line) => console.log(line))
+  console.log(terminal.paint('bold', 'Three machines, one ComfyUI'))
+  console.log(
+    'Three agents on this computer, each with an identity, folders and models of its own.',
   )
-  if (checkpoint === undefined) {
-    throw new UsageError(`The model that ships with comfymesh is missing from ${shippedModels}.`)
+  const root = mkdtempSync(join(tmpdir(), 'comfymesh-demo-'))
+  const started: Machine[] = []
+  // Ctrl-C ends this process; the agents notice and end too.
+  try {
+    const machines = await startAll(root, outputDir, started)
+    const stage = { machines, drawing, story, outputDir }
+    await findEachOther(stage)
+    const whole = await oneTakesAll(stage)
+    const split = await twoShare(stage)
+    const saved = await oneIsLost(stage)
+    return await end([whole, split, saved], outputDir, terminal)
+  } finally {
+    await Promise.all(started.map((machine) => machine.stop()))
+    rmSync(root, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 })
   }
-  const node = (class_type: string, title: string, inputs: Prompt[string]['inputs']) => ({
-    class_type,
-    inputs,
-    _meta: { title },
-  })
-  return {
-    model: node('CheckpointLoaderSimple', 'Load model', { ckpt_name: checkpoint }),
-    text: node('CLIPTextEncode', 'Read the text', { text, clip: ['model', 1] }),
-    nothing: node('CLIPTextEncode', 'Read the empty text', { text: '', clip: ['model', 1] }),
-    size: node('EmptyLatentImage', 'Canvas', { width: SIDE, height: SIDE, batch_size: 1 }),
-    sampler: node('KSampler', 'Sample', {
-      model: ['model', 0],
-      positive: ['text', 0],
-      negative: ['nothing', 0],
-      latent_image: ['size', 0],
-      seed: 1,
-      steps: 20,
-      cfg: 4.5,
-      sampler_name: 'euler',
-      scheduler: 'normal',
-      denoise: 1,
+}
+
+function seedOf(text: string): bigint {
+  if (/^\d{1,20}$/.test(text) && BigInt(text) < 2n ** 64n) return BigInt(text)
+  throw new UsageError(`--seed should be a number from 0 to 2^64 - 1, not '${text}'.`)
+}
+
+async function startAll(root: string, outputDir: string, started: Machine[]): Promise<Machines> {
+  const threads = Math.max(1, Math.floor(availableParallelism() / 2))
+  const all = await Promise.all(
+    cast.map(async ({ name, parts }) => {
+      const machine = await startMachine({ name, parts, root, outputDir, threads })
+      started.push(machine)
+      return machine
     }),
-    decode: node('VAEDecode', 'Decode', { samples: ['sampler', 0], vae: ['model', 2] }),
-    save: node('SaveImage', 'Save', { images: ['decode', 0], filename_prefix: 'demo' }),
+  )
+  const [desk, tower, studio] = all as [Machine, Machine, Machine]
+  return { desk, tower, studio }
+}
+
+async function findEachOther({ machines, story }: Stage): Promise<void> {
+  story.scene('They find each other')
+  const startedAt = performance.now()
+  const { desk, tower, studio } = machines
+  const { line } = await askMesh(desk.agent, 'POST', 'invites', issuedInviteSchema, { uses: 2 })
+  for (const { agent } of [tower, studio])
+    await askMesh(agent, 'POST', 'join', joinedSchema, { invite: line })
+  for (const { agent } of Object.values(machines)) await seesEverybody(agent)
+  for (const { name, has } of cast)
+    story.say(`${name.padEnd(7)} has ${has.padEnd(29)} ${agentOf(machines, name).url}`)
+  story.good(`One mesh after ${duration(performance.now() - startedAt)}: an invite, two joins`)
+}
+
+const agentOf = (machines: Machines, name: string) => machines[name as keyof Machines].agent
+
+/** Long enough for a slow computer; a mesh of three takes two seconds. */
+const PATIENCE_MS = 30_000
+const LOOK_MS = 50
+
+/** Waits until an agent knows what both others offer, their models included. */
+async function seesEverybody(agent: Machine['agent']): Promise<void> {
+  const deadline = performance.now() + PATIENCE_MS
+  for (;;) {
+    const { peers } = await askMesh(agent, 'GET', 'peers', meshPeersSchema)
+    const known = peers.filter(({ advertisement }) => advertisement?.catalogDigest !== undefined)
+    if (known.length === cast.length) return
+    if (performance.now() > deadline)
+      throw new Error('The agents of the demo did not find each other. See `comfymesh doctor`.')
+    await sleep(LOOK_MS)
   }
+}
+
+async function oneTakesAll(stage: Stage): Promise<JobState> {
+  const { story, machines, drawing } = stage
+  story.scene('A prompt given to desk, which lacks the UNet')
+  story.say(`"${drawing.text}"`)
+  const state = await draw(stage, 'demo-together', { affinity: {}, fallback: 'auto' })
+  story.good(outcomeLine(state))
+  story.say(`why: ${state.plan?.placements[0]?.reason ?? ''}`)
+  story.timeline(state)
+  await forgetOutputs(machines)
+  return state
+}
+
+async function twoShare(stage: Stage): Promise<JobState> {
+  const { story, machines } = stage
+  story.scene('The same picture without studio: desk reads and decodes, tower samples')
+  const affinity = { CLIPTextEncode: 'desk', KSampler: 'tower', VAEDecode: 'desk' }
+  const state = await draw(stage, 'demo-shared', { affinity, fallback: 'none' })
+  story.good(outcomeLine(state))
+  story.timeline(state)
+  await forgetOutputs(machines)
+  return state
+}
+
+/** Steps after which the machine that samples is lost. */
+const LOST_AFTER = 8
+
+async function oneIsLost(stage: Stage): Promise<JobState> {
+  const { story, machines } = stage
+  story.scene('Once more, and tower is lost in the middle')
+  const affinity = { CLIPTextEncode: 'desk', KSampler: 'tower', VAEDecode: 'desk' }
+  let lost: Promise<void> | undefined
+  const state = await draw(stage, 'demo-rescued', { affinity, fallback: 'auto' }, (now) => {
+    const sampler = now.nodes.find(({ nodeId }) => nodeId === 'sampler')
+    if (lost !== undefined || sampler === undefined || sampler.value < LOST_AFTER) return
+    story.bad(`tower was killed at step ${sampler.value} of ${sampler.max}`)
+    lost = machines.tower.kill()
+  })
+  await lost
+  const rescuer = state.stages.find(({ stageId }) =>
+    state.plan?.stages.find(({ id }) => id === stageId)?.nodes.some(({ id }) => id === 'sampler'),
+  )
+  if (rescuer !== undefined) story.say(`${peerName(state, rescuer.peerId)} sampled instead`)
+  story.good(outcomeLine(state))
+  story.timeline(state)
+  return state
+}
+
+/** Gives a prompt to desk and follows it. @throws Error when it fails. */
+async function draw(
+  { machines, drawing }: Stage,
+  name: string,
+  comfymesh: PlanOptions,
+  listener: (state: JobState) => void = () => {},
+): Promise<JobState> {
+  const { agent } = machines.desk
+  const prompt = demoPrompt(drawing, name)
+  const { id } = await submitPrompt(agent, { prompt, extraData: { comfymesh } })
+  const state = await followJob(agent, id, listener)
+  if (state.status === 'completed') return state
+  const why = state.error && failureLine(state.error, prompt, state.endNodeId)
+  throw new Error(`The job ${state.status}${why === undefined ? '' : `: ${why}`}`)
+}
+
+/** Every picture is computed anew: nobody remembers the one before. */
+async function forgetOutputs(machines: Machines): Promise<void> {
+  const body = JSON.stringify({ free_memory: true })
+  for (const { agent } of Object.values(machines))
+    await request(agent, '/free', { method: 'POST', body })
+}
+
+async function end(
+  states: readonly JobState[],
+  outputDir: string,
+  terminal: Terminal,
+): Promise<number> {
+  const paths = states.flatMap((state) =>
+    madeFiles(state).map(({ file }) => join(outputDir, file.subfolder, file.filename)),
+  )
+  const { pictureRows } = await import('./terminal-picture.ts')
+  const digests = new Set(await Promise.all(paths.map(pixelDigest)))
+  const isSame = paths.length === states.length && digests.size === 1
+  console.log('')
+  if (terminal.hasTrueColor) console.log((await pictureRows(paths[0]!, 48, 24)).join('\n'))
+  for (const path of paths) console.log(`Picture: ${relative('.', path) || path}`)
+  console.log(
+    isSame
+      ? terminal.paint('green', 'All three have the same pixels.')
+      : terminal.paint('red', 'The pictures differ, and should not.'),
+  )
+  return isSame ? 0 : 1
+}
+
+/** Of the pixels alone: each picture carries the name under which it was made. */
+async function pixelDigest(path: string): Promise<string> {
+  const { default: sharp } = await import('sharp')
+  return createHash('sha256')
+    .update(await sharp(path).raw().toBuffer())
+    .digest('hex')
 }
