@@ -10,7 +10,7 @@ import { createAgentState } from './agent-state.ts'
 import { makeFolder } from './base/make-folder.ts'
 import { version } from './base/version.ts'
 import { createExamination } from './doctor/examination.ts'
-import { createJobRunner, type JobRunner } from './execution/job-runner.ts'
+import { createJobRunner, type JobRunner, type JobRunnerModules } from './execution/job-runner.ts'
 import { createKnownResults } from './execution/known-results.ts'
 import { createMeshModels } from './execution/mesh-models.ts'
 import { createPeerLogs } from './execution/peer-logs.ts'
@@ -18,6 +18,7 @@ import { createPictureFiles } from './execution/picture-files.ts'
 import { createPlanPreview } from './execution/plan-preview.ts'
 import { createProvenPeers } from './execution/proven-peers.ts'
 import { createQueueTimes } from './execution/queue-times.ts'
+import type { StageWorker } from './execution/stage-worker.ts'
 import type { Executor } from './executors/executor.ts'
 import { createNativeExecutor } from './executors/native/native-executor.ts'
 import { offerFirstSettings } from './gateway/comfyui/settings-routes.ts'
@@ -103,6 +104,8 @@ const MAX_UPLOAD_BYTES = 100 * 2 ** 20
 
 type Stop = () => Promise<void> | void
 
+type FreedExecutor = JobRunnerModules['executor']
+
 /**
  * Starts an agent. When a part does not start, those before it are stopped again.
  * @throws MeshError `storage_failed` when the data folder is in use or unusable,
@@ -187,6 +190,7 @@ async function startParts(
     { ...(queueLimit !== undefined && { queueLimit }) },
     {
       ...planning,
+      executor: freeing(executor, worker),
       peerId,
       others: offers.peerOffers.others,
       store,
@@ -268,6 +272,19 @@ function accessToken(settings: AgentSettings): (() => string) | undefined {
   if (token === false) return undefined
   if (token !== undefined) return () => token
   return isLoopback(host) && allowedHosts.length === 0 ? undefined : openAccessToken(dataDir)
+}
+
+/** Results that are to be forgotten are also those that other peers may ask for again. */
+function freeing(executor: Executor, worker: Pick<StageWorker, 'forget'>): FreedExecutor {
+  return {
+    fingerprint: (classType, inputs) => executor.fingerprint(classType, inputs),
+    validation: (classType) => executor.validation(classType),
+    prepare: () => executor.prepare(),
+    free(what) {
+      if (what.outputs) worker.forget()
+      return executor.free(what)
+    },
+  }
 }
 
 function pausedSince(atMs: number): string {

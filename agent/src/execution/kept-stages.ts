@@ -9,6 +9,8 @@ export interface KeptStages {
   add(stageId: string, work: StageWork): void
   /** What an attempt may join: what was made, as long as it is all here, or its own failure. */
   get(stageId: string, attemptId: string): StageWork | undefined
+  /** Forgets what stages told: asked again they run again. Their values stay for who needs them. */
+  forget(): void
   /** Forgets all. */
   stop(): void
 }
@@ -68,6 +70,7 @@ export function createKeptStages(
       if (work.state === 'failed') return work.has(attemptId) ? work : undefined
       return work.values().every(({ blob }) => blobs.has(blob.hash)) ? work : undefined
     },
+    forget: () => stages.clear(),
     stop() {
       for (const [end, timer] of endings) {
         clearTimeout(timer)

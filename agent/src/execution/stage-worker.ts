@@ -34,6 +34,8 @@ export interface StageWorker extends StageRuns {
   busyMs(): number
   /** Tells when a stage was admitted or has ended. @returns ends it. */
   onChange(listener: () => void): () => void
+  /** Stages that ended run again when they are asked for again. */
+  forget(): void
   /** Cancels everything and keeps nothing. */
   stop(): void
 }
@@ -137,6 +139,7 @@ export function createStageWorker(
       return () => listeners.delete(listener)
     },
     busyMs: () => [...unfinished].reduce((sum, work) => sum + work.remainingMs(), 0),
+    forget: () => kept.forget(),
     stop() {
       for (const work of unfinished) work.cancelAll()
       kept.stop()

@@ -212,6 +212,21 @@ t.test('who only follows may lose its word and come back, also after the end', a
   t.equal(blobs.held.get('h'), 0)
 })
 
+t.test('what was made is forgotten when everything is to be', async (t) => {
+  const { worker, began, blobs } = manualWorker()
+  const outputs = [{ nodeId: '1', slot: 0, type: 'LATENT' }]
+  const request = stageRequest('a', { stage: { ...stageRequest('a').stage, outputs } })
+  const first = worker.follow(request, following())
+  ;(await began(0)).end({ values: [made('1', 'h')] })
+  await first
+  worker.forget()
+  const anew = worker.follow({ ...request, attemptId: '2' }, following())
+  ;(await began(1)).end({ values: [made('1', 'h')] })
+  await anew
+  t.ok(blobs.held.get('h')! > 0, 'others may be about to fetch the values')
+  worker.stop()
+})
+
 t.test('a failure is kept for the attempt that met it and for no other', async (t) => {
   const { worker, began, runs } = manualWorker()
   const lost = following()
