@@ -64,13 +64,7 @@ export function chunkLength(sizeBytes: number, index: number): number {
   return Math.min(CHUNK_BYTES, sizeBytes - index * CHUNK_BYTES)
 }
 
-/** Whether these bytes are the chunk at `index`. Hashes in another thread. */
-export async function isChunk(bytes: Uint8Array, index: number, digests: Buffer): Promise<boolean> {
-  const expected = digests.subarray(index * DIGEST_BYTES, (index + 1) * DIGEST_BYTES)
-  return expected.equals(await chunkDigest(bytes))
-}
-
-/** The SHA-256 of a chunk, computed in another thread. */
-export async function chunkDigest(bytes: Uint8Array): Promise<Buffer> {
-  return Buffer.from(await crypto.subtle.digest('SHA-256', bytes as Uint8Array<ArrayBuffer>))
+/** The digest of the chunk at `index`; empty where there is none. */
+export function digestAt(digests: Buffer, index: number): Buffer {
+  return digests.subarray(index * DIGEST_BYTES, (index + 1) * DIGEST_BYTES)
 }

@@ -28,23 +28,16 @@ interface Target {
   readonly reject: (error: Error) => void
 }
 
-/** What arrives between two reads; more is kept back by the other side. */
-const OVERFLOW_BYTES = 64 * 1024
-
-/** Puts what arrives where somebody waits for it, without copying it twice. */
+/** Puts what arrives where somebody waits for it. */
 export interface Inbox {
   read(target: Uint8Array): Promise<void>
-  /** Where the next bytes belong: write there, then say how many. */
-  room(): Uint8Array
-  /** @returns false when nobody waits for more. */
-  arrived(count: number): boolean
-  /** As `room` and `arrived`, for bytes that are somewhere already. */
-  take(bytes: Uint8Array): boolean
+  /** Takes the first `count` bytes, which may be overwritten afterwards. @returns false when nobody waits for more. */
+  take(bytes: Uint8Array, count?: number): boolean
   fail(error: Error): void
 }
 
 /**
- * @param onWanted more is wanted after `arrived` said no.
+ * @param onWanted more is wanted after `take` said no.
  * @param onSilence somebody has waited for `silenceMs` and nothing came.
  */
 export function createInbox(
@@ -52,46 +45,41 @@ export function createInbox(
   { onWanted, onSilence }: { readonly onWanted: () => void; readonly onSilence: () => void },
 ): Inbox {
   const targets: Target[] = []
-  const early: Uint8Array[] = []
-  const overflow = Buffer.allocUnsafeSlow(OVERFLOW_BYTES)
+  /** What came before anybody asked for it; the other side is kept back meanwhile. */
+  const early: Buffer[] = []
   let failure: Error | undefined
-  let isFilling = false
   let silence: NodeJS.Timeout | undefined
+  let hasMoved = false
 
-  /** Somebody waits as long as there are targets; each arrival begins the wait anew. */
+  /** Looks now and then: to set a timer anew at every piece would cost more than to copy it. */
   function watch(): void {
-    if (targets.length === 0) {
-      clearTimeout(silence)
+    hasMoved = silence !== undefined
+    silence ??= setTimeout(() => {
       silence = undefined
-    } else if (silence === undefined) silence = setTimeout(onSilence, silenceMs)
-    else silence.refresh()
+      if (targets.length === 0) return
+      if (hasMoved) watch()
+      else onSilence()
+    }, silenceMs)
   }
 
-  function fill(bytes: Uint8Array): Uint8Array {
-    let rest = bytes
-    while (rest.length > 0 && targets.length > 0) {
+  /** @returns where in the bytes the first stands that nobody has asked for. */
+  function fill(bytes: Buffer, count: number): number {
+    let at = 0
+    while (at < count && targets.length > 0) {
       const target = targets[0]!
-      const piece = rest.subarray(0, target.bytes.length - target.filledBytes)
-      target.bytes.set(piece, target.filledBytes)
-      advance(target, piece.length)
-      rest = rest.subarray(piece.length)
+      const copied = bytes.copy(target.bytes, target.filledBytes, at, count)
+      target.filledBytes += copied
+      at += copied
+      if (target.filledBytes < target.bytes.length) continue
+      targets.shift()
+      target.resolve()
     }
-    return rest
+    return at
   }
 
-  function advance(target: Target, count: number): void {
-    target.filledBytes += count
-    if (target.filledBytes < target.bytes.length) return
-    targets.shift()
-    target.resolve()
-  }
-
-  function take(bytes: Uint8Array): boolean {
-    const rest = fill(bytes)
-    // Copied, as the room it came in is used again.
-    if (rest.length > 0) early.push(Uint8Array.prototype.slice.call(rest))
-    watch()
-    return targets.length > 0
+  function end(): void {
+    clearTimeout(silence)
+    silence = undefined
   }
 
   return {
@@ -100,8 +88,9 @@ export function createInbox(
       return new Promise((resolve, reject) => {
         targets.push({ bytes, filledBytes: 0, resolve, reject })
         while (early.length > 0 && targets.length > 0) {
-          const rest = fill(early.shift()!)
-          if (rest.length > 0) early.unshift(rest)
+          const first = early.shift()!
+          const at = fill(first, first.length)
+          if (at < first.length) early.unshift(first.subarray(at))
         }
         if (targets.length === 0) return
         if (failure !== undefined) return void targets.pop()!.reject(failure)
@@ -109,23 +98,17 @@ export function createInbox(
         onWanted()
       })
     },
-    room() {
-      const target = targets[0]
-      isFilling = target !== undefined
-      return target?.bytes.subarray(target.filledBytes) ?? overflow
-    },
-    arrived(count) {
-      // The room is chosen before whoever was served asks for more.
-      if (!isFilling || targets.length === 0) return take(overflow.subarray(0, count))
-      advance(targets[0]!, count)
-      watch()
+    take(bytes, count = bytes.length) {
+      hasMoved = true
+      const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+      const at = fill(buffer, count)
+      if (at < count) early.push(Buffer.from(buffer.subarray(at, count)))
       return targets.length > 0
     },
-    take,
     fail(error) {
       failure ??= error
       for (const target of targets.splice(0)) target.reject(failure)
-      watch()
+      end()
     },
   }
 }

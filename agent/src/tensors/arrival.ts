@@ -1,7 +1,8 @@
 /** A blob that arrives, from however many holders: what verifies it, where it is written, when it is whole. */
 import type { Blob } from '@comfymesh/protocol/value'
 import { CHUNK_BYTES } from '@comfymesh/protocol/value'
-import { hashOfDigests, isChunk } from '../base/blob-hash.ts'
+import { digestAt, hashOfDigests } from '../base/blob-hash.ts'
+import { type HashThread, sharedRoom } from '../base/hash-thread.ts'
 import type { ChunkWork } from './chunk-work.ts'
 import { openPartialFile, type PartialFile } from './partial-file.ts'
 
@@ -20,14 +21,18 @@ export interface Arrival {
   close(): Promise<Buffer | undefined>
 }
 
-export function createArrival({ hash, sizeBytes }: Blob, path: string, work: ChunkWork): Arrival {
+export function createArrival(
+  { hash, sizeBytes }: Blob,
+  path: string,
+  { work, hashing }: { readonly work: ChunkWork; readonly hashing: HashThread },
+): Arrival {
   let known: Buffer | undefined
   let opening: Promise<PartialFile> | undefined
   let isClosed = false
   const rooms: Buffer[] = []
 
   async function openFile(digests: Buffer): Promise<PartialFile> {
-    const { file, present } = await openPartialFile(path, sizeBytes, digests)
+    const { file, present } = await openPartialFile(path, sizeBytes, { digests, hashing })
     for (const chunk of present) work.done(chunk)
     return file
   }
@@ -41,14 +46,14 @@ export function createArrival({ hash, sizeBytes }: Blob, path: string, work: Chu
       return true
     },
     async store(chunk, bytes) {
-      if (!(await isChunk(bytes, chunk, known!))) return false
+      if (!digestAt(known!, chunk).equals(await hashing.sha256(bytes))) return false
       // Another holder was faster.
       if (work.isDone(chunk) || isClosed) return true
       await (await opening!).write(chunk, bytes)
       work.done(chunk)
       return true
     },
-    takeRoom: () => rooms.pop() ?? Buffer.allocUnsafeSlow(Math.min(CHUNK_BYTES, sizeBytes)),
+    takeRoom: () => rooms.pop() ?? sharedRoom(Math.min(CHUNK_BYTES, sizeBytes)),
     giveRoom: (room) => void rooms.push(room),
     async close() {
       isClosed = true

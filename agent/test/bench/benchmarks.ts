@@ -8,6 +8,7 @@ import { plan1000x100 } from './planning.ts'
 import { apiP99Busy, cachedPrompt, queue1000 } from './queue.ts'
 import { agentStart, idleMemory } from './starting.ts'
 import { stepVsTorch } from './step-vs-torch.ts'
+import { streamCpu, streamVsTls } from './stream.ts'
 
 export const benchmarks: readonly Benchmark[] = [
   agentStart,
@@ -24,4 +25,6 @@ export const benchmarks: readonly Benchmark[] = [
   discovery,
   heartbeat,
   dispatch,
+  streamVsTls,
+  streamCpu,
 ]

@@ -1,16 +1,12 @@
 /** The mesh at rest and at a start: how soon a member is there, and what fifty cost. */
 import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { loadIdentity } from '../../src/mesh/identity.ts'
-import { openInvites } from '../../src/mesh/invites.ts'
-import { type Membership, membershipSchema } from '../../src/mesh/membership.ts'
-import { createMesh, type Mesh } from '../../src/mesh/mesh.ts'
-import type { PeerEntry } from '../../src/store/peer-book.ts'
+import type { Mesh } from '../../src/mesh/mesh.ts'
 import { type BuiltAgent, startBuiltAgent } from '../built-agent.ts'
 import { connectedPeers, joinMesh } from '../loopback-mesh.ts'
-import { type Bench, type Benchmark, CannotMeasure, median } from './benchmark.ts'
+import { type Benchmark, CannotMeasure, median } from './benchmark.ts'
+import { membershipOf, startPeer } from './mesh-peer.ts'
 
 const STARTS = 5
 
@@ -69,7 +65,8 @@ export const heartbeat: Benchmark = {
     try {
       await connectedPeers(agent, 0)
       const membership = membershipOf(agent)
-      for (let i = 0; i < PEERS; i++) peers.push(await startPeer(bench, membership, i))
+      for (let i = 0; i < PEERS; i++)
+        peers.push(await startPeer(bench.newFolder(), membership, `peer-${i}`))
       await connectedPeers(agent, PEERS)
       // What happens once per connection is no heartbeat.
       await sleep(MEASURE_MS / 4)
@@ -83,40 +80,8 @@ export const heartbeat: Benchmark = {
   },
 }
 
-/** What an invite would give; fifty of them would measure the door. */
-function membershipOf({ dataDir }: BuiltAgent): Membership {
-  const text = readFileSync(join(dataDir, 'mesh', 'membership.json'), 'utf8')
-  return membershipSchema.parse(JSON.parse(text))
-}
-
-/** A peer in this process that knows the agent alone, so that it has no connections besides. */
-async function startPeer(bench: Bench, mesh: Membership, index: number): Promise<Mesh> {
-  const dataDir = bench.newFolder()
-  const identity = loadIdentity(dataDir)
-  const book = new Map<string, PeerEntry>()
-  const current = { ...mesh, members: [...mesh.members, identity.peerId].sort() }
-  const silent = { info() {}, warn() {}, error() {} }
-  const peer = createMesh(
-    { name: `peer-${index}`, port: 0, peers: [], discovery: true },
-    {
-      identity,
-      membership: { current: () => current, set() {}, onChange: () => () => {} },
-      invites: openInvites(dataDir, Date.now),
-      book: {
-        all: () => [...book.values()],
-        entry: (id) => book.get(id),
-        put: (entry) => void book.set(entry.peerId, entry),
-        settled: async () => {},
-      },
-      log: silent,
-      now: Date.now,
-    },
-  )
-  await peer.start()
-  return peer
-}
-
-function cpuSeconds(pid: number): number {
+/** Of a process, since its start. */
+export function cpuSeconds(pid: number): number {
   const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]!.split(' ')
   const ticksPerSecond = Number(execFileSync('getconf', ['CLK_TCK'], { encoding: 'utf8' }))
   // User and system time: fields 14 and 15, counted from 1, the first two cut off.

@@ -1,0 +1,113 @@
+/**
+ * One end of a measured transfer, in a process of its own: `source` sends plain bytes over TCP and
+ * TLS; `sink` takes them, and fetches blobs as an agent does.
+ */
+import { once } from 'node:events'
+import { rmSync } from 'node:fs'
+import { type AddressInfo, connect as connectTcp, createServer, type Socket } from 'node:net'
+import { join } from 'node:path'
+import { connect as connectTls, createServer as createTlsServer } from 'node:tls'
+import type { Blob } from '@comfymesh/protocol/value'
+import type { Membership } from '../../src/mesh/membership.ts'
+import { openBlobStore } from '../../src/store/blobs.ts'
+import { createTensors } from '../../src/tensors/tensors.ts'
+import { startPeer } from './mesh-peer.ts'
+
+export interface SinkTask {
+  readonly tcpPort?: number
+  readonly tlsPort?: number
+  readonly blob?: Blob
+}
+
+export interface Moved {
+  readonly seconds: number
+  readonly cpuSeconds: number
+  /** Until it was on the disk as well; blobs only. */
+  readonly syncedSeconds?: number
+}
+
+export interface SinkOptions {
+  readonly folder: string
+  readonly membership: Membership
+  readonly holder: string
+  readonly sizeBytes: number
+}
+
+const TLS = { minVersion: 'TLSv1.3', ciphers: 'TLS_AES_128_GCM_SHA256' } as const
+const psk = Buffer.alloc(32, 7)
+const WRITE_BYTES = 1024 * 1024
+
+async function source(sizeBytes: number): Promise<void> {
+  const piece = Buffer.alloc(WRITE_BYTES, 'comfymesh')
+  async function send(socket: Socket): Promise<void> {
+    for (let sent = 0; sent < sizeBytes; sent += WRITE_BYTES) {
+      if (!socket.write(piece)) await once(socket, 'drain')
+    }
+    socket.end()
+  }
+  const tcp = createServer((socket) => void send(socket))
+  const tls = createTlsServer({ ...TLS, pskCallback: () => psk }, (socket) => void send(socket))
+  for (const server of [tcp, tls]) await once(server.listen(0, '127.0.0.1'), 'listening')
+  const [tcpPort, tlsPort] = [tcp, tls].map((server) => (server.address() as AddressInfo).port)
+  process.send!({ tcpPort, tlsPort })
+}
+
+async function sink({ folder, membership, holder, sizeBytes }: SinkOptions): Promise<void> {
+  const mesh = await startPeer(join(folder, 'peer'), membership, 'sink')
+  const bulk = await mesh.bulk()
+  while (!mesh.present().some(({ peerId }) => peerId === holder)) {
+    await new Promise((resolve) => mesh.onChange(() => resolve(undefined)))
+  }
+
+  async function receive(socket: Socket): Promise<void> {
+    let received = 0
+    socket.on('data', (bytes) => {
+      received += bytes.length
+    })
+    await once(socket, 'close')
+    if (received !== sizeBytes) throw new Error(`only ${received} bytes came`)
+  }
+
+  /** Into an empty store each time; it is synced and removed before the next one. */
+  async function fetchBlob(blob: Blob): Promise<() => Promise<void>> {
+    const stored = join(folder, 'blobs')
+    const warn = (message: string) => console.error(message)
+    const blobs = await openBlobStore({ folder: stored }, { now: Date.now, warn })
+    const now = () => performance.now()
+    const tensors = createTensors({ selfId: 'sink' }, { blobs, open: bulk.open, now, warn })
+    await tensors.fetch([{ blob, holders: [holder] }], { signal: new AbortController().signal })
+    if (!blobs.has(blob.hash)) throw new Error('the blob did not come')
+    return async () => {
+      await blobs.stop()
+      rmSync(stored, { recursive: true })
+    }
+  }
+
+  async function move({ tcpPort, tlsPort, blob }: SinkTask): Promise<(() => Promise<void>) | void> {
+    if (blob !== undefined) return fetchBlob(blob)
+    if (tcpPort !== undefined) return receive(connectTcp(tcpPort, '127.0.0.1'))
+    const port = tlsPort!
+    const pskCallback = () => ({ psk, identity: 'raw' })
+    const checkServerIdentity = () => undefined
+    return receive(
+      connectTls({ ...TLS, port, host: '127.0.0.1', pskCallback, checkServerIdentity }),
+    )
+  }
+
+  process.on('message', async (task: SinkTask) => {
+    const startedAtMs = performance.now()
+    const before = process.cpuUsage()
+    const finish = await move(task)
+    const seconds = (performance.now() - startedAtMs) / 1000
+    const { user, system } = process.cpuUsage(before)
+    await finish?.()
+    const syncedSeconds = (performance.now() - startedAtMs) / 1000
+    process.send!({ seconds, cpuSeconds: (user + system) / 1e6, syncedSeconds } satisfies Moved)
+  })
+  process.send!('ready')
+}
+
+const [role, options] = process.argv.slice(2)
+if (role === 'source') await source(Number(options))
+if (role === 'sink') await sink(JSON.parse(options!))
+process.on('disconnect', () => process.exit())

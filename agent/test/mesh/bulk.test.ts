@@ -1,0 +1,167 @@
+/** Channels for large bytes: who gets one, over what, and how they end. */
+import { once } from 'node:events'
+import { type ConnectionOptions, connect } from 'node:tls'
+import t, { type Test } from 'tap'
+import { type BulkServer, createBulk, hostOf } from '../../src/mesh/bulk.ts'
+import type { Channel } from '../../src/mesh/channel.ts'
+import { DOOR_TLS } from '../../src/mesh/door.ts'
+import { protocols } from '../../src/mesh/protocols.ts'
+import { createTickets, TICKET_LIFE_MS } from '../../src/mesh/tickets.ts'
+import { memoryPeers } from './memory-streams.ts'
+
+const { signal } = new AbortController()
+
+async function startPair(t: Test, { address = '/ip4/127.0.0.1/tcp/1', silenceMs = 5000 } = {}) {
+  const mesh = memoryPeers(['a', 'b'])
+  const connection = { remoteAddr: address } as never
+  const make = (id: 'a' | 'b') =>
+    createBulk(
+      { now: () => performance.now(), silenceMs },
+      { ...mesh[id], node: { connections: () => [connection] } },
+    )
+  const [a, b] = [make('a'), make('b')]
+  const arrived: Channel[] = []
+  const port = await a.listen(0)
+  await a.serve((channel) => arrived.push(channel))
+  t.teardown(async () => {
+    for (const channel of arrived) channel.destroy()
+    await Promise.all([a.close(), b.close()])
+  })
+  const ticket = () => mesh.b.rpc.call('a', protocols.bulkTicket, {})
+  return { a, b, arrived, port, ticket }
+}
+
+async function said(channel: Channel, sizeBytes: number): Promise<string> {
+  const target = Buffer.alloc(sizeBytes)
+  await channel.read(target)
+  return target.toString()
+}
+
+async function open(b: BulkServer, arrived: Channel[], direct: boolean) {
+  const ours = await b.open('a', { direct, signal })
+  await ours.write(Buffer.from('hello'))
+  while (arrived.length === 0) await new Promise((resolve) => setImmediate(resolve))
+  return { ours, theirs: arrived[0]! }
+}
+
+for (const direct of [true, false]) {
+  t.test(direct ? 'a TLS socket' : 'a stream of the mesh', async (t) => {
+    t.test('both ways, in pieces of any size, known by who asked', async (t) => {
+      const { b, arrived } = await startPair(t)
+      const { ours, theirs } = await open(b, arrived, direct)
+      t.strictSame([ours.kind, ours.peerId], [direct ? 'tls' : 'stream', 'a'])
+      t.strictSame([theirs.kind, theirs.peerId], [ours.kind, 'b'])
+      const parts = Promise.all([said(theirs, 2), said(theirs, 1), said(theirs, 2)])
+      t.strictSame(await parts, ['he', 'l', 'lo'])
+      const large = Buffer.alloc(3_000_000, 'comfymesh')
+      const back = Buffer.alloc(large.length)
+      await Promise.all([theirs.write(large), ours.read(back)])
+      t.ok(back.equals(large))
+    })
+
+    t.test('an end fails whoever waits, and whoever asks later', async (t) => {
+      const { b, arrived } = await startPair(t)
+      const { ours, theirs } = await open(b, arrived, direct)
+      const waiting = ours.read(Buffer.alloc(10))
+      await theirs.write(Buffer.from('only'))
+      theirs.close()
+      await t.rejects(waiting, 'four of ten bytes')
+      await t.rejects(ours.read(Buffer.alloc(1)))
+    })
+
+    t.test('one that breaks ends the other side', async (t) => {
+      const { b, arrived } = await startPair(t)
+      const { ours, theirs } = await open(b, arrived, direct)
+      const ended = new Promise<void>((resolve) => theirs.onEnd(resolve))
+      ours.destroy()
+      await ended
+      await t.rejects(ours.write(Buffer.from('more')))
+      await t.rejects(said(theirs, 100))
+    })
+
+    t.test('silence while somebody waits is an end', async (t) => {
+      const { b, arrived } = await startPair(t, { silenceMs: 100 })
+      const { ours } = await open(b, arrived, direct)
+      await t.rejects(ours.read(Buffer.alloc(1)))
+    })
+  })
+}
+
+/** Whether a key opens the listener. */
+async function opens(port: number, id: string, psk: Buffer): Promise<boolean> {
+  const options: ConnectionOptions = {
+    ...DOOR_TLS,
+    host: '127.0.0.1',
+    port,
+    pskCallback: () => ({ psk, identity: id }),
+    checkServerIdentity: () => undefined,
+  }
+  const socket = connect(options)
+  try {
+    await once(socket, 'secureConnect')
+    return true
+  } catch {
+    return false
+  } finally {
+    socket.on('error', () => {}).destroy()
+  }
+}
+
+t.test('a ticket opens once, and nothing else opens', async (t) => {
+  const { port, ticket } = await startPair(t)
+  const { id, key } = await ticket()
+  const psk = Buffer.from(key, 'base64url')
+  t.equal(await opens(port, 'f'.repeat(32), psk), false, 'an unknown id')
+  t.equal(await opens(port, id, psk), true)
+  t.equal(await opens(port, id, psk), false, 'a ticket that was used')
+  const other = await ticket()
+  t.equal(await opens(port, other.id, psk), false, 'the key of another')
+  const rightKey = Buffer.from(other.key, 'base64url')
+  t.equal(await opens(port, other.id, rightKey), false, 'one try only')
+  const plain = connect({ port, host: '127.0.0.1', rejectUnauthorized: false })
+  await t.rejects(once(plain, 'secureConnect'), 'no key at all')
+})
+
+t.test('where no socket gets through, the stream does', async (t) => {
+  const { b, arrived } = await startPair(t, { address: '/dns4/nowhere.invalid/tcp/1' })
+  t.equal((await open(b, arrived, true)).ours.kind, 'stream')
+})
+
+t.test('a connection whose address is no host', async (t) => {
+  const { b, arrived } = await startPair(t, { address: '/memory/1' })
+  t.equal((await open(b, arrived, true)).ours.kind, 'stream')
+})
+
+t.test('a peer that is removed loses its sockets', async (t) => {
+  const { a, b, arrived } = await startPair(t)
+  const { theirs } = await open(b, arrived, true)
+  const ended = new Promise<void>((resolve) => theirs.onEnd(resolve))
+  a.closeRefused((peerId) => peerId === 'somebody')
+  t.equal(await said(theirs, 5), 'hello', 'others keep theirs')
+  a.closeRefused((peerId) => peerId === 'b')
+  await ended
+})
+
+t.test('tickets grow old, and a peer has only so many', async (t) => {
+  let nowMs = 0
+  const tickets = createTickets({ now: () => nowMs })
+  const old = tickets.issue('a')
+  nowMs = TICKET_LIFE_MS
+  t.equal(tickets.use(old.id), undefined)
+  const { id, key } = tickets.issue('a')
+  t.strictSame(tickets.use(id)?.key, key)
+  t.equal(tickets.use(id), undefined)
+  for (let i = 0; i < 32; i++) tickets.issue('a')
+  t.throws(() => tickets.issue('a'), { code: 'busy' })
+  t.ok(tickets.issue('b'))
+  nowMs += TICKET_LIFE_MS
+  t.ok(tickets.issue('a'))
+})
+
+t.test('hosts of addresses', async (t) => {
+  t.equal(hostOf('/ip4/10.0.0.2/tcp/8289/p2p/12D3'), '10.0.0.2')
+  t.equal(hostOf('/ip6/fd00::1/tcp/8289'), 'fd00::1')
+  t.equal(hostOf('/ip6zone/eth0/ip6/fe80::1/tcp/8289'), 'fe80::1%eth0')
+  t.equal(hostOf('/dns4/studio-pc/tcp/8289'), 'studio-pc')
+  t.equal(hostOf('/memory/1'), undefined)
+})
