@@ -5,17 +5,18 @@
 import { createHash } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { availableParallelism, tmpdir } from 'node:os'
-import { join, relative, resolve } from 'node:path'
+import { basename, join, relative, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { JobState } from '@comfymesh/protocol/job'
-import { issuedInviteSchema, joinedSchema, meshPeersSchema } from '@comfymesh/protocol/mesh'
+import { issuedInviteSchema, joinedSchema } from '@comfymesh/protocol/mesh'
+import { meshModelsSchema } from '@comfymesh/protocol/mesh-models'
 import type { PlanOptions } from '@comfymesh/protocol/plan'
 import { duration } from '../base/duration.ts'
-import { followJob, request, submitPrompt } from './agent-client.ts'
+import { followJob, request, requestJson, submitPrompt } from './agent-client.ts'
 import { type Arguments, textOf, UsageError } from './arguments.ts'
 import type { Command } from './command.ts'
 import { type Machine, startMachine } from './demo/machines.ts'
-import type { ModelPart } from './demo/model-parts.ts'
+import { type ModelPart, modelParts } from './demo/model-parts.ts'
 import { type Drawing, demoPrompt } from './demo/prompt.ts'
 import { createStory, outcomeLine, peerName, type Story } from './demo/story.ts'
 import { askMesh } from './mesh-access.ts'
@@ -134,17 +135,25 @@ const agentOf = (machines: Machines, name: string) => machines[name as keyof Mac
 const PATIENCE_MS = 30_000
 const LOOK_MS = 50
 
-/** Waits until an agent knows what both others offer, their models included. */
+/** Waits until an agent knows what every other one has. */
 async function seesEverybody(agent: Machine['agent']): Promise<void> {
   const deadline = performance.now() + PATIENCE_MS
-  for (;;) {
-    const { peers } = await askMesh(agent, 'GET', 'peers', meshPeersSchema)
-    const known = peers.filter(({ advertisement }) => advertisement?.catalogDigest !== undefined)
-    if (known.length === cast.length) return
+  while (!(await knowsModels(agent))) {
     if (performance.now() > deadline)
       throw new Error('The agents of the demo did not find each other. See `comfymesh doctor`.')
     await sleep(LOOK_MS)
   }
+}
+
+/** Whether it knows each network on as many machines as have it. */
+async function knowsModels(agent: Machine['agent']): Promise<boolean> {
+  const { models } = meshModelsSchema.parse(await requestJson(agent, '/v1/models'))
+  return Object.entries(modelParts).every(([part, { file }]) => {
+    const holders = models
+      .filter(({ name }) => name === basename(file))
+      .flatMap(({ files }) => files.flatMap((one) => one.holders))
+    return holders.length === cast.filter(({ parts }) => parts.some((one) => one === part)).length
+  })
 }
 
 async function oneTakesAll(stage: Stage): Promise<JobState> {
