@@ -176,10 +176,12 @@ export function startMesh(
 
   surveyor.start()
   peerOffers.start()
+  const unlisten = mesh.onChange(() => jobs.reconsider())
   machineSpeed.start(() => advertiser?.changed())
   const started = start().catch((error: unknown) => log.error('The mesh did not start', error))
   return async () => {
     isStopped = true
+    unlisten()
     advertiser?.stop()
     peerOffers.stop()
     surveyor.stop()

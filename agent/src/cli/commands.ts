@@ -1,5 +1,6 @@
 /** The table of commands, and how one is found and run. */
 import { version } from '../base/version.ts'
+import { answerCommand } from './answer.ts'
 import { closest, exitCodeOf, isGiven, parseArguments, UsageError } from './arguments.ts'
 import type { Command } from './command.ts'
 import { convertCommand } from './convert.ts'
@@ -26,6 +27,7 @@ export const commands: readonly Command[] = [
   statusCommand,
   planCommand,
   queueCommand,
+  answerCommand,
   demoCommand,
   doctorCommand,
   tokenCommand,

@@ -5,7 +5,9 @@ import { type AgentAddress, requestJson } from './agent-client.ts'
 
 export interface QueuedJob {
   readonly id: string
-  readonly status: 'queued' | 'running'
+  readonly status: 'queued' | 'paused' | 'running'
+  /** Of a paused job: what its user is asked. */
+  readonly question?: string
   readonly priority: number
   readonly estimateMs: number | null
   /** Of a job that waits. */

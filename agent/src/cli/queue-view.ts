@@ -27,7 +27,10 @@ function table(jobs: readonly QueuedJob[], { paint }: Terminal): string[] {
     job.id.slice(0, SHORT_ID),
     whenOf(job),
     job.estimateMs === null ? '?' : duration(job.estimateMs),
-    job.priority === 0 ? '' : `priority ${job.priority}`,
+    [
+      ...(job.priority === 0 ? [] : [`priority ${job.priority}`]),
+      ...(job.question ? [job.question] : []),
+    ].join(', '),
   ])
   const all = [['', 'job', 'when', 'takes', ''], ...rows]
   const widths = all[0]!.map((_, column) => Math.max(...all.map((row) => row[column]!.length)))
@@ -38,6 +41,7 @@ function table(jobs: readonly QueuedJob[], { paint }: Terminal): string[] {
 }
 
 function whenOf({ status, startsInMs, remainingMs }: QueuedJob): string {
+  if (status === 'paused') return 'asks'
   if (status === 'running')
     return typeof remainingMs === 'number' ? `runs, ${duration(remainingMs)} left` : 'runs'
   return typeof startsInMs === 'number' ? `in ${duration(startsInMs)}` : 'waits'

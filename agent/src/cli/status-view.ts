@@ -13,6 +13,8 @@ export interface AgentStatus {
   }
   readonly queue: { readonly summary: string; readonly paused: boolean }
   readonly running: readonly RunningJob[]
+  /** What users of paused jobs are asked. */
+  readonly questions: readonly { readonly id: string; readonly question: string }[]
   readonly checkpoints: readonly {
     readonly name: string
     readonly sizeBytes: number
@@ -63,6 +65,7 @@ export function statusLines(status: AgentStatus, terminal: Terminal): string[] {
     ...row('Address', agent.url),
     ...row('Queue', queue.summary, queue.paused ? 'yellow' : undefined),
     ...status.running.flatMap((job) => runningLines(job, terminal)),
+    ...status.questions.flatMap((one) => row('Asks', questionText(one), 'yellow')),
     ...row('Models', modelsText(status.checkpoints)),
     ...(status.provider === undefined ? [] : row('Computes', `on ${status.provider} (last job)`)),
     ...(status.mesh === undefined ? [] : row('Mesh', meshText(status.mesh))),
@@ -98,6 +101,10 @@ function runningLines({ nodes, nodeCount }: RunningJob, terminal: Terminal): str
   const count = active.max > 1 ? ` ${active.value}/${active.max}` : ''
   const room = columns - 1 - 2 - LABEL_WIDTH - 1 - width - count.length - 2 - rest.length
   return [`${label}${active.title.slice(0, Math.max(4, room))} ${bar}${count}, ${rest}`]
+}
+
+function questionText({ id, question }: AgentStatus['questions'][number]): string {
+  return `${question} \`comfymesh answer ${id.slice(0, 8)} go\``
 }
 
 const MOST_NAMED = 3

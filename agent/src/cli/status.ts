@@ -65,6 +65,7 @@ async function readStatus(
       uptimeMs: Number(uptimeMs),
     },
     queue: { summary: queue.summary, paused: queue.paused },
+    questions: queue.jobs.flatMap(({ id, question }) => (question ? [{ id, question }] : [])),
     running: running.map((job) => ({
       id: job.request.id,
       startedAtMs: job.startedAtMs ?? null,

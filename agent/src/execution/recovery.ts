@@ -3,8 +3,8 @@ import { foldJob, type JobEvent, type JobState } from '@comfymesh/protocol/job'
 import type { JobStore } from '../store/jobs.ts'
 
 /**
- * The unfinished jobs of the store, all of them queued. One that ran when the agent
- * stopped begins anew; what its output nodes had made already is not made twice.
+ * The unfinished jobs of the store, queued or paused. One that ran when the agent stopped waits
+ * again; what it made already, here or elsewhere, is not made twice.
  */
 export async function recoverJobs(
   store: Pick<JobStore, 'unfinished' | 'append'>,
@@ -12,7 +12,7 @@ export async function recoverJobs(
 ): Promise<JobState[]> {
   const recovered: JobState[] = []
   for (const state of await store.unfinished()) {
-    if (state.status === 'queued') {
+    if (state.status !== 'running') {
       recovered.push(state)
       continue
     }

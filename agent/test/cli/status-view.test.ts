@@ -5,6 +5,7 @@ import { plainTerminal } from './terminals.ts'
 const status: AgentStatus = {
   agent: { name: 'studio-pc', version: '0.1.0', url: 'http://127.0.0.1:8288', uptimeMs: 125_000 },
   queue: { summary: '10 queued, 1 running, about 3 min 50 s', paused: false },
+  questions: [],
   running: [
     {
       id: 'job',

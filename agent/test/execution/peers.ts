@@ -3,14 +3,14 @@
  * the job runner of the first of them. What goes wrong on each is for the test to say.
  */
 import { randomUUID } from 'node:crypto'
-import { copyFileSync } from 'node:fs'
+import { copyFileSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { minimalAdvertisement } from '@comfymesh/protocol/advertisement'
-import { MeshError } from '@comfymesh/protocol/errors'
+import { type ErrorCode, MeshError } from '@comfymesh/protocol/errors'
 import { isFinished, type JobEvent, type JobState } from '@comfymesh/protocol/job'
 import type { StageOutcome } from '@comfymesh/protocol/stage'
 import type { Prompt } from '@comfymesh/protocol/workflow'
-import type { Test } from 'tap'
+import t, { type Test } from 'tap'
 import { createJobRunner, type JobRunner } from '../../src/execution/job-runner.ts'
 import { createKnownResults } from '../../src/execution/known-results.ts'
 import type { FetchValues } from '../../src/execution/perform-stage.ts'
@@ -22,7 +22,7 @@ import type { PeerOffer } from '../../src/planning/peers.ts'
 import { type BlobStore, openBlobStore } from '../../src/store/blobs.ts'
 import { openDatabase } from '../../src/store/database.ts'
 import { openJobStore } from '../../src/store/jobs.ts'
-import { openLearnedTimes } from '../../src/store/learned-times.ts'
+import { type LearnedTimesStore, openLearnedTimes } from '../../src/store/learned-times.ts'
 import { openQueueState } from '../../src/store/queue-state.ts'
 import { createFakeExecutor, type FakeExecutor, testDefinitions } from '../fake-executor.ts'
 
@@ -99,6 +99,7 @@ const everybody = new Map<string, TestPeer>()
 export interface TestMesh {
   readonly jobs: JobRunner
   readonly events: JobEvent[]
+  readonly times: LearnedTimesStore
   stop(): Promise<void>
 }
 
@@ -124,6 +125,7 @@ export async function startRunner(t: Test, options: TestMeshOptions): Promise<Te
     judgedInputs: () => [],
     ...(!isPresent && { absence: 'away' }),
   })
+  const times = await openLearnedTimes(database)
   const jobs = createJobRunner(
     {},
     {
@@ -132,7 +134,7 @@ export async function startRunner(t: Test, options: TestMeshOptions): Promise<Te
       others: () => peers.slice(1).map(offerOf),
       executor: first.executor,
       results: createKnownResults({ filesExist: pictures.exist }),
-      times: await openLearnedTimes(database),
+      times,
       store: await openJobStore(database, (message) => t.fail(message)),
       queueState: await openQueueState(database),
       client: createStageClient({ worker: (id) => wayTo(everybody.get(id), first) }),
@@ -153,7 +155,7 @@ export async function startRunner(t: Test, options: TestMeshOptions): Promise<Te
     await database.close()
   }
   t.teardown(stop)
-  return { jobs, events, stop }
+  return { jobs, events, times, stop }
 }
 
 /** A link that breaks when the peer goes away, and passes on what it does wrong. */
@@ -257,4 +259,50 @@ export function branchedPrompt(seed = 1): Prompt {
     4: node('TN_Add', { a: ['2', 0], b: ['3', 0] }),
     5: node('TN_Out', { x: ['4', 0] }),
   }
+}
+
+/** b brightens, c or d too; a does the rest. */
+export const split: Lacks = {
+  a: ['TN_Brighten'],
+  b: ['TN_Pixels', 'TN_Show'],
+  c: ['TN_Pixels', 'TN_Show'],
+}
+
+const folder = t.testdir()
+let meshes = 0
+
+export async function mesh(
+  t: Test,
+  names: readonly string[] = ['a', 'b', 'c'],
+  lacks: Lacks = split,
+) {
+  const dataDir = join(folder, String(meshes++))
+  const all = await Promise.all(names.map((name) => startPeer(t, name, dataDir)))
+  const runner = await startRunner(t, { peers: all, lacks, dataDir })
+  const peers: { [name: string]: TestPeer } = Object.fromEntries(
+    all.map((peer) => [peer.name, peer]),
+  )
+  return { ...runner, peers, all, dataDir }
+}
+
+/** What the saved pictures hold, after the texts that carry the prompt. */
+export const pixels = (dataDir: string) =>
+  readdirSync(join(dataDir, 'output')).map((name) =>
+    readFileSync(join(dataDir, 'output', name))
+      .subarray(-60)
+      .toString('hex'),
+  )
+
+/** Fails with this code. */
+export const broken = (code: ErrorCode, message: string) => () =>
+  Promise.reject(new MeshError(code, message, {}))
+
+let usualPixels: string | undefined
+/** What one machine makes of the prompt. */
+export async function usual(t: Test): Promise<string> {
+  if (usualPixels !== undefined) return usualPixels
+  const { jobs, dataDir } = await mesh(t, ['solo'], {})
+  await reached(jobs, await submit(jobs, picturePrompt()))
+  usualPixels = pixels(dataDir)[0]!
+  return usualPixels
 }

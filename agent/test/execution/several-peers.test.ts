@@ -1,51 +1,22 @@
 /** Jobs over several peers: how stages are carried out, and what becomes of them when a peer fails. */
-import { readdirSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { type ErrorCode, MeshError } from '@comfymesh/protocol/errors'
 import type { StageOutcome } from '@comfymesh/protocol/stage'
 import type { ValueReference } from '@comfymesh/protocol/value'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import {
   branchedPrompt,
-  type Lacks,
+  broken,
   leaves,
   type Mischief,
+  mesh,
   picturePrompt,
+  pixels,
   reached,
-  startPeer,
-  startRunner,
   submit,
   type TestPeer,
+  usual,
 } from './peers.ts'
 import { until } from './stages.ts'
-
-/** b brightens, c or d too; a does the rest. */
-const split: Lacks = {
-  a: ['TN_Brighten'],
-  b: ['TN_Pixels', 'TN_Show'],
-  c: ['TN_Pixels', 'TN_Show'],
-}
-
-const folder = t.testdir()
-let meshes = 0
-
-async function mesh(t: Test, names: readonly string[] = ['a', 'b', 'c'], lacks: Lacks = split) {
-  const dataDir = join(folder, String(meshes++))
-  const all = await Promise.all(names.map((name) => startPeer(t, name, dataDir)))
-  const runner = await startRunner(t, { peers: all, lacks, dataDir })
-  const peers: { [name: string]: TestPeer } = Object.fromEntries(
-    all.map((peer) => [peer.name, peer]),
-  )
-  return { ...runner, peers, all, dataDir }
-}
-
-const pixels = (dataDir: string) =>
-  readdirSync(join(dataDir, 'output')).map((name) =>
-    // After the texts that carry the prompt.
-    readFileSync(join(dataDir, 'output', name))
-      .subarray(-60)
-      .toString('hex'),
-  )
 
 t.test('a prompt that no peer can run alone', async (t) => {
   const { jobs, peers, dataDir, events } = await mesh(t, ['a', 'b'])
@@ -87,9 +58,6 @@ t.test('a prompt that no peer can run alone', async (t) => {
   t.ok(events.some(({ type }) => type === 'stage-began'))
 })
 
-const broken = (code: ErrorCode, message: string) => () =>
-  Promise.reject(new MeshError(code, message, {}))
-
 /** What goes wrong, and the code of the failure that the job then tells of. */
 const faults: { [what: string]: [ErrorCode, (peer: TestPeer) => ReturnType<Mischief>] } = {
   'leaves the mesh': ['peer_unreachable', (peer) => leaves(peer)()],
@@ -123,16 +91,6 @@ for (const phase of ['sent', 'began', 'node-started', 'finished'] as const)
       t.equal(state.earlierPlans.length, 1)
       t.strictSame(pixels(dataDir), [await usual(t)])
     })
-
-let usualPixels: string | undefined
-/** What one machine makes of the prompt. */
-async function usual(t: Test): Promise<string> {
-  if (usualPixels !== undefined) return usualPixels
-  const { jobs, dataDir } = await mesh(t, ['solo'], {})
-  await reached(jobs, await submit(jobs, picturePrompt()))
-  usualPixels = pixels(dataDir)[0]!
-  return usualPixels
-}
 
 const change = (outcome: StageOutcome, value: Partial<ValueReference>): StageOutcome => ({
   ...outcome,

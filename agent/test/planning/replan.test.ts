@@ -2,7 +2,7 @@
 import type { Plan } from '@comfymesh/protocol/plan'
 import t from 'tap'
 import { replan } from '../../src/planning/replan.ts'
-import { inputOf, manyPictures, peer, plan, reasons, separateFiles, shape } from './meshes.ts'
+import { inputOf, peer, plan, reasons, separateFiles, shape } from './meshes.ts'
 
 const prompt = separateFiles()
 const encoder = { has: ['clip.safetensors', 'vae.safetensors'] }

@@ -152,17 +152,18 @@ function summaryOf(runner: JobRunner, { remainingMs }: QueueTimesReport): JsonOb
 }
 
 function jobOf({ job, estimateMs, remainingMs, startsInMs }: JobTimes): JsonObject {
-  const { request, status, startedAtMs } = job
+  const { request, status, startedAtMs, pause } = job
   return {
     id: request.id,
     status,
     number: request.number,
     priority: priorityOf(request.number),
     createdAtMs: request.createdAtMs,
+    ...(pause !== undefined && { question: pause.question }),
     estimateMs: estimateMs ?? null,
-    ...(startedAtMs === undefined
-      ? { startsInMs: startsInMs ?? null }
-      : { startedAtMs, remainingMs: remainingMs ?? null }),
+    ...(status === 'running'
+      ? { startedAtMs: startedAtMs ?? null, remainingMs: remainingMs ?? null }
+      : { startsInMs: startsInMs ?? null }),
   }
 }
 

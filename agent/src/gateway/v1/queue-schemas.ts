@@ -36,7 +36,8 @@ export const summarySchema = z.object({
 
 const jobSchema = z.object({
   id: z.string(),
-  status: z.enum(['queued', 'running']),
+  status: z.enum(['queued', 'paused', 'running']),
+  question: z.string().optional().describe('Of a paused job: POST /v1/jobs/:id/answer'),
   number: z.number().describe('The place: the lowest runs first'),
   priority: z.number(),
   createdAtMs: z.number(),

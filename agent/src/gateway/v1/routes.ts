@@ -10,6 +10,7 @@ import { createCheckpointList } from '../../models/checkpoint-list.ts'
 import type { ModelFolders } from '../../models/folders.ts'
 import { json, type Route } from '../route.ts'
 import { type AgentModules, agentRoutes } from './agent-routes.ts'
+import { answerRoutes } from './answer-routes.ts'
 import { withErrors } from './answers.ts'
 import { type CheckpointModules, checkpointRoutes } from './checkpoint-routes.ts'
 import type { EventMemory } from './event-memory.ts'
@@ -48,6 +49,7 @@ export function v1Routes({ version, others }: V1Options, modules: V1Modules): Ro
     ...workflowRoutes(modules),
     ...planRoutes(modules),
     ...jobRoutes(modules),
+    ...answerRoutes(modules),
     ...outputRoutes(modules),
     ...eventRoutes(modules),
     ...queueRoutes(modules),
