@@ -12,6 +12,7 @@ import { version } from './base/version.ts'
 import { createExamination } from './doctor/examination.ts'
 import { createJobRunner, type JobRunner, type JobRunnerModules } from './execution/job-runner.ts'
 import { createKnownResults } from './execution/known-results.ts'
+import { createLoadHistory } from './execution/load-history.ts'
 import { createMeshModels } from './execution/mesh-models.ts'
 import { createPeerLogs } from './execution/peer-logs.ts'
 import { createPictureFiles } from './execution/picture-files.ts'
@@ -217,6 +218,9 @@ async function startParts(
   if (queueState.pausedAtMs !== undefined) log.warn(pausedSince(queueState.pausedAtMs))
   const provenPeers = mesh && createProvenPeers({ runner: jobs, mesh })
   onStop(() => provenPeers?.stop())
+  const loadHistory = mesh && createLoadHistory({ mesh, now: Date.now })
+  loadHistory?.start()
+  onStop(() => loadHistory?.stop())
   let url = ''
   const gateway = createGateway(
     {
@@ -247,6 +251,8 @@ async function startParts(
       examine: createExamination(settings, { now: Date.now }),
       peerLogs: createPeerLogs({ log, ...(mesh && { mesh }) }),
       ...(provenPeers && { provenPeers }),
+      ...(loadHistory && { loadHistory }),
+      links: planning.links,
       ...(mesh !== undefined && { mesh }),
       log,
     },

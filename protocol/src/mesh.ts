@@ -27,6 +27,10 @@ const meshPeerSchema = z.object({
   host: z.string().optional(),
   /** When it was last heard of; absent for this machine and for those never met. */
   lastSeenAtMs: z.number().optional(),
+  /** The link to it, as far as it was measured. */
+  link: z
+    .object({ roundTripMs: z.number().optional(), bytesPerSecond: z.number().optional() })
+    .optional(),
   /** When a stage last succeeded there since it was connected: proof that it can work. */
   workedAtMs: z.number().optional(),
   advertisement: advertisementSchema.optional(),

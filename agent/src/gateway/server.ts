@@ -46,7 +46,10 @@ export interface GatewayOptions {
 }
 
 export interface GatewayModules
-  extends Pick<V1Modules, 'meshModels' | 'agentState' | 'examine' | 'peerLogs' | 'provenPeers'> {
+  extends Pick<
+    V1Modules,
+    'meshModels' | 'agentState' | 'examine' | 'peerLogs' | 'provenPeers' | 'loadHistory' | 'links'
+  > {
   readonly runner: JobRunner
   readonly queueTimes: QueueTimes
   readonly executor: V1Modules['executor']

@@ -3,7 +3,6 @@ import type { MeshPeer, MeshPeers } from '@comfymesh/protocol/mesh'
 import { useQuery } from '@tanstack/react-query'
 import { useHealth } from '../api/health.ts'
 import { readPeers } from '../api/mesh.ts'
-import { recordLoads } from './load-history.ts'
 
 const REFRESH_MS = 2000
 
@@ -13,11 +12,7 @@ export function usePeers() {
   return useQuery<MeshPeers>({
     enabled: health?.mesh === true,
     queryKey: ['peers'],
-    queryFn: async ({ signal }) => {
-      const mesh = await readPeers(signal)
-      recordLoads(mesh, Date.now())
-      return mesh
-    },
+    queryFn: ({ signal }) => readPeers(signal),
     refetchInterval: REFRESH_MS,
   })
 }

@@ -9,7 +9,7 @@ import {
   useMantineColorScheme,
 } from '@mantine/core'
 import { IconMoon, IconPlugConnectedX, IconSun } from '@tabler/icons-react'
-import { type ReactNode, Suspense } from 'react'
+import { type ReactNode, Suspense, useEffect, useRef } from 'react'
 import { Link, Route, Switch, useLocation } from 'wouter'
 import { type Health, useHealth } from '../api/health.ts'
 import { Logo } from '../components/logo.tsx'
@@ -69,8 +69,13 @@ const nothingKnown: Health = { name: '', version: '', mesh: false }
 function Tab({ path, children }: { readonly path: string; readonly children: ReactNode }) {
   const [location] = useLocation()
   const isCurrent = path === '/' ? location === '/' : location.startsWith(path)
+  const tab = useRef<HTMLAnchorElement>(null)
+  // On a phone not all of them fit.
+  useEffect(() => {
+    if (isCurrent) tab.current?.scrollIntoView({ inline: 'nearest', block: 'nearest' })
+  }, [isCurrent])
   return (
-    <Link href={path} className="tab" {...(isCurrent && { 'aria-current': 'page' })}>
+    <Link ref={tab} href={path} className="tab" {...(isCurrent && { 'aria-current': 'page' })}>
       {children}
     </Link>
   )

@@ -1,21 +1,28 @@
 /** The mesh under /v1: its members, inviting and joining, sending away, changing the secret. */
 import { type ErrorCode, MeshError } from '@comfymesh/protocol/errors'
+import { loadHistorySchema } from '@comfymesh/protocol/loads'
 import {
   inviteRequestSchema,
   issuedInviteSchema,
   joinedSchema,
   joinRequestSchema,
+  type MeshPeer,
   meshPeersSchema,
   rotatedSchema,
 } from '@comfymesh/protocol/mesh'
 import type { z } from 'zod'
+import type { LoadHistoryKeeper } from '../../execution/load-history.ts'
 import type { ProvenPeers } from '../../execution/proven-peers.ts'
 import type { Mesh } from '../../mesh/mesh.ts'
+import type { MeasuredLink } from '../../planning/peers.ts'
 import { type Answer, json, jsonBody, type Request, type Route } from '../route.ts'
 
 export interface MeshRoutesModules {
   readonly mesh?: Mesh
   readonly provenPeers?: Pick<ProvenPeers, 'workedAtMs'>
+  readonly loadHistory?: Pick<LoadHistoryKeeper, 'current'>
+  /** What was measured between peers. */
+  readonly links?: () => readonly MeasuredLink[]
 }
 
 interface MeshRow<T extends z.ZodType> {
@@ -38,14 +45,24 @@ const rows: readonly MeshRow<z.ZodType>[] = [
     summary: 'The machines of the mesh',
     description: 'This one first; with what each offers, where it is connected.',
     answer: meshPeersSchema,
-    ask: (mesh, _request, { provenPeers }) => {
+    ask: (mesh, _request, { provenPeers, links = () => [] }) => {
       const told = mesh.peers()
+      const measured = links()
       const peers = told.peers.map((peer) => {
         const workedAtMs = provenPeers?.workedAtMs(peer.peerId)
-        return workedAtMs === undefined ? peer : { ...peer, workedAtMs }
+        const link = peer.state === 'connected' ? linkTo(peer.peerId, measured) : undefined
+        return { ...peer, ...(workedAtMs !== undefined && { workedAtMs }), ...(link && { link }) }
       })
       return { ...told, peers }
     },
+  }),
+  row({
+    method: 'GET',
+    path: '/v1/mesh/loads',
+    summary: 'How full and how busy the machines were lately',
+    description: 'A sample every ten seconds for a quarter of an hour, by peer id.',
+    answer: loadHistorySchema,
+    ask: (_mesh, _request, { loadHistory }) => loadHistory?.current() ?? {},
   }),
   row({
     method: 'POST',
@@ -87,6 +104,17 @@ const rows: readonly MeshRow<z.ZodType>[] = [
     ask: (mesh) => mesh.rotate(),
   }),
 ]
+
+/** What several measurements of one link tell together. */
+function linkTo(peerId: string, links: readonly MeasuredLink[]): MeshPeer['link'] {
+  const own = links.filter(({ peerIds }) => peerIds.includes(peerId))
+  const roundTripMs = own.find((link) => link.roundTripMs !== undefined)?.roundTripMs
+  const bytesPerSecond = own.find((link) => link.bytesPerSecond !== undefined)?.bytesPerSecond
+  return {
+    ...(roundTripMs !== undefined && { roundTripMs }),
+    ...(bytesPerSecond !== undefined && { bytesPerSecond }),
+  }
+}
 
 export function meshRoutes(modules: MeshRoutesModules): Route[] {
   const { mesh } = modules

@@ -1,26 +1,9 @@
-/** What the page knows of the mesh: loads over time, traffic, models. */
+/** What the page knows of the mesh: traffic and models. */
 import type { JobState } from '@comfymesh/protocol/job'
-import type { MeshPeer } from '@comfymesh/protocol/mesh'
 import type { MeshModel } from '@comfymesh/protocol/mesh-models'
 import t from 'tap'
-import { HISTORY_MS, withSamples } from '../../../../coordinator-ui/src/state/load-history.ts'
 import { filterModels, residentNames } from '../../../../coordinator-ui/src/state/models.ts'
 import { trafficOf } from '../../../../coordinator-ui/src/state/traffic.ts'
-
-t.test('loads are kept for as long as the charts show', async (t) => {
-  const card = { name: 'GPU', kind: 'gpu', totalBytes: 200, freeBytes: 50, utilisationPercent: 30 }
-  const peer = (devices: object[]) =>
-    ({ peerId: 'a', advertisement: { devices, queue: { running: 1, waiting: 2 } } }) as never
-  const cpu = { name: 'CPU', kind: 'cpu', totalBytes: 100 }
-  const first = withSamples(new Map(), [peer([cpu, card])], 1000)
-  t.strictSame(first.get('a'), [{ atMs: 1000, jobs: 3, memoryPercent: 75, loadPercent: 30 }])
-  const second = withSamples(first, [peer([cpu])], 1000 + HISTORY_MS)
-  t.strictSame(second.get('a')!.at(-1), { atMs: 1000 + HISTORY_MS, jobs: 3 })
-  t.equal(second.get('a')!.length, 2)
-  const away = withSamples(second, [{ peerId: 'a' } as MeshPeer], 1001 + HISTORY_MS)
-  t.equal(away.get('a')!.length, 1, 'a machine that is away tells nothing new')
-  t.equal(withSamples(away, [], 0).size, 0)
-})
 
 t.test('something moves to where a stage runs, from where its inputs were made', async (t) => {
   const job = {

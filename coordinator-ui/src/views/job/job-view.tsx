@@ -5,8 +5,9 @@ import { summarisePrompt } from '@comfymesh/protocol/prompt-summary'
 import { Alert, Badge, Button, Group, Loader, Progress, Text } from '@mantine/core'
 import { IconRefresh, IconWand, IconX } from '@tabler/icons-react'
 import { useMutation } from '@tanstack/react-query'
+import { useState } from 'react'
 import { useLocation, useParams } from 'wouter'
-import { fileUrl } from '../../api/comfyui.ts'
+import { type FileName, fileUrl } from '../../api/comfyui.ts'
 import { cancelJobs } from '../../api/queue.ts'
 import { PageHead } from '../../components/page-head.tsx'
 import { Problem } from '../../components/problem.tsx'
@@ -157,15 +158,31 @@ function Pictures({ job }: { readonly job: JobState }) {
     <Section title={pictures.length === 1 ? 'Picture' : `${pictures.length} pictures`}>
       <Group gap="sm">
         {pictures.map(({ file }) => (
-          <a
-            key={`${file.subfolder}/${file.filename}`}
-            href={fileUrl(file)}
-            className="job-picture"
-          >
-            <img src={fileUrl(file, true)} alt={text || file.filename} loading="lazy" />
-          </a>
+          <Picture key={`${file.subfolder}/${file.filename}`} file={file} alt={text} />
         ))}
       </Group>
     </Section>
+  )
+}
+
+/** What was only shown is gone with the next start of the agent, and anybody may tidy a folder. */
+function Picture({ file, alt }: { readonly file: FileName; readonly alt: string }) {
+  const [isGone, setGone] = useState(false)
+  if (isGone) {
+    return (
+      <Text size="sm" c="dimmed">
+        {file.filename} is no longer there.
+      </Text>
+    )
+  }
+  return (
+    <a href={fileUrl(file)} className="job-picture">
+      <img
+        src={fileUrl(file, true)}
+        alt={alt || file.filename}
+        loading="lazy"
+        onError={() => setGone(true)}
+      />
+    </a>
   )
 }

@@ -96,7 +96,12 @@ function Stage({ job, plan, placement }: StageProps) {
         </Alert>
       ))}
       {rejected.length > 0 && (
-        <Spoiler fz="sm" maxHeight={0} showLabel="Why not elsewhere" hideLabel="Less">
+        <Spoiler
+          styles={{ control: { fontSize: 'var(--mantine-font-size-sm)' } }}
+          maxHeight={0}
+          showLabel="Why not elsewhere"
+          hideLabel="Less"
+        >
           <ul className="plain-list">
             {rejected.map((one) => (
               <Text key={one.peerId} size="sm" component="li">

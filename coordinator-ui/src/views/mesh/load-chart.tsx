@@ -1,18 +1,24 @@
-/** How full and how busy a machine was while this page looked on. */
+/** How full and how busy a machine was in the last quarter of an hour. */
+import { LOAD_HISTORY_MS, mainDevice } from '@comfymesh/protocol/loads'
 import type { MeshPeer } from '@comfymesh/protocol/mesh'
 import { Text } from '@mantine/core'
+import { useQuery } from '@tanstack/react-query'
+import { readLoads } from '../../api/mesh.ts'
 import { type Series, TimeChart } from '../../components/time-chart.tsx'
-import { HISTORY_MS, type LoadSample, loadHistory, mainDevice } from '../../state/load-history.ts'
-import { useStore } from '../../state/store.ts'
 
 /** A line needs two ends. */
 const MIN_SAMPLES = 2
 const MIN_SPAN_MS = 60_000
 
-const NO_SAMPLES: readonly LoadSample[] = []
+const REFRESH_MS = 5000
 
 export function LoadChart({ peer }: { readonly peer: MeshPeer }) {
-  const samples = useStore(loadHistory).get(peer.peerId) ?? NO_SAMPLES
+  const { data } = useQuery({
+    queryKey: ['loads'],
+    queryFn: ({ signal }) => readLoads(signal),
+    refetchInterval: REFRESH_MS,
+  })
+  const samples = data?.[peer.peerId] ?? []
   const device = mainDevice(peer.advertisement?.devices ?? [])
   if (device === undefined || samples.length < MIN_SAMPLES) return null
   const memory = device.kind === 'gpu' ? 'VRAM' : 'Memory'
@@ -27,7 +33,7 @@ export function LoadChart({ peer }: { readonly peer: MeshPeer }) {
   const series = lines.filter(({ values }) => values.some((value) => value !== undefined))
   if (series.length === 0) return null
   const timesMs = samples.map(({ atMs }) => atMs)
-  const spanMs = Math.min(HISTORY_MS, Math.max(MIN_SPAN_MS, timesMs.at(-1)! - timesMs[0]!))
+  const spanMs = Math.min(LOAD_HISTORY_MS, Math.max(MIN_SPAN_MS, timesMs.at(-1)! - timesMs[0]!))
   const now = series.map(({ label, values }) => `${label} ${Math.round(values.at(-1) ?? 0)} %`)
   return (
     <div>

@@ -95,14 +95,24 @@ function Resident({ peerId }: { readonly peerId: string }) {
   )
 }
 
-function factsOf({ advertisement, host, state, lastSeenAtMs }: MeshPeer): string[] {
+function factsOf({ advertisement, host, state, lastSeenAtMs, link }: MeshPeer): string[] {
   return [
-    ...(host === undefined ? [] : [state === 'connected' ? `${host}, direct` : host]),
+    ...(host === undefined ? [] : [host]),
+    ...(state === 'connected' ? [linkWords(link)] : []),
     ...(advertisement === undefined ? [] : [`comfymesh ${advertisement.version}`]),
     ...(state === 'away'
       ? [lastSeenAtMs === undefined ? 'never met' : `last seen ${ago(lastSeenAtMs, Date.now())}`]
       : []),
   ]
+}
+
+/** Agents speak to each other directly or not at all. */
+function linkWords({ roundTripMs, bytesPerSecond }: NonNullable<MeshPeer['link']> = {}): string {
+  return [
+    'direct link',
+    ...(roundTripMs === undefined ? [] : [`${roundTripMs.toFixed(roundTripMs < 10 ? 1 : 0)} ms`]),
+    ...(bytesPerSecond === undefined ? [] : [`${byteSize(bytesPerSecond)}/s`]),
+  ].join(', ')
 }
 
 /** How much of a device's memory is taken, how busy and how warm it is, where it tells. */
