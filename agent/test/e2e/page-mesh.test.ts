@@ -34,6 +34,7 @@ t.test('a machine is added, goes away, comes back and is removed', { skip }, asy
   const test = page.getByRole('listitem', { name: 'Test of bert' })
   await test.getByAltText(/What it drew/).waitFor()
   await card.getByText('Ready', { exact: true }).waitFor()
+  await card.getByRole('img', { name: /^bert over the last minutes/ }).waitFor()
   t.strictSame(await accessibilityFaults(page), [])
   await test.getByRole('link', { name: 'details' }).click()
   await page.getByText(/^Sent to bert/).waitFor()
