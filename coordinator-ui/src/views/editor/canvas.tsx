@@ -10,6 +10,7 @@ import {
   MiniMap,
   type NodeChange,
   ReactFlow,
+  useStore as useFlowStore,
   useReactFlow,
 } from '@xyflow/react'
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'react'
@@ -51,6 +52,10 @@ import { useShortcuts } from './use-shortcuts.ts'
 const nodeTypes = { node: EditorNode, frame: GroupNode }
 const edgeTypes = { link: LinkEdge }
 const GRID = 10
+/** From here on only what is in sight is drawn, and from afar only the nodes' titles. */
+const MANY_NODES = 150
+/** Smaller than this nothing inside of a node can be read. */
+const FAR_ZOOM = 0.3
 /** How near a link's end must come to a socket to snap to it. */
 const SNAP_RADIUS = 24
 
@@ -68,6 +73,7 @@ export function Canvas({ isSnapping }: CanvasProps) {
   const linking = useLinking()
   const { addAt } = useAddNode()
   const { screenToFlowPosition } = useReactFlow()
+  const isFar = useFlowStore(({ transform: [, , zoom] }) => zoom < FAR_ZOOM)
   useShortcuts()
 
   const isPane = (target: EventTarget) =>
@@ -80,6 +86,7 @@ export function Canvas({ isSnapping }: CanvasProps) {
     // biome-ignore lint/a11y/noStaticElementInteractions: the button "Add a node" does the same
     <div
       className="editor-canvas"
+      data-far={isFar && nodes.length > MANY_NODES}
       onDoubleClick={(event) => {
         if (!isReadOnly && isPane(event.target)) search(event)
       }}
@@ -106,7 +113,7 @@ export function Canvas({ isSnapping }: CanvasProps) {
         deleteKeyCode={null}
         zoomOnDoubleClick={false}
         elevateNodesOnSelect
-        onlyRenderVisibleElements={nodes.length > 150}
+        onlyRenderVisibleElements={nodes.length > MANY_NODES}
         minZoom={0.1}
         maxZoom={2.5}
       >
