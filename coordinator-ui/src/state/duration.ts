@@ -12,6 +12,12 @@ export function duration(ms: number): string {
     : `${Math.floor(minutes / 60)} h ${minutes % 60} min`
 }
 
+/** `12 ms`, `4.2 s`, then as `duration`: for what is compared with each other. */
+export function preciseDuration(ms: number): string {
+  if (ms < 1000) return `${Math.round(ms)} ms`
+  return ms < 10_000 ? `${(ms / 1000).toFixed(1)} s` : duration(ms)
+}
+
 /** `just now`, `5 min ago`, a date where it is longer ago than a day. */
 export function ago(atMs: number, nowMs: number): string {
   const elapsedMs = nowMs - atMs

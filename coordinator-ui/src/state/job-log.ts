@@ -1,7 +1,7 @@
 /** What happened to a job, event by event, in words. Pure. */
 import type { JobEvent, JobState } from '@comfymesh/protocol/job'
 import { byteSize } from './byte-size.ts'
-import { duration } from './duration.ts'
+import { preciseDuration } from './duration.ts'
 import { findStage, stageTitle } from './plan-words.ts'
 import { nodeTitle } from './progress.ts'
 
@@ -59,13 +59,13 @@ function wordsOf(
       return `Computes: ${stage(event.stageId)}`
     case 'stage-finished': {
       const moved = event.transferBytes > 0 ? `, ${byteSize(event.transferBytes)} moved` : ''
-      const took = duration(event.elapsedMs)
+      const took = preciseDuration(event.elapsedMs)
       return `${peerName(event.peerId)} finished ${stage(event.stageId)} in ${took}${moved}`
     }
     case 'stage-failed':
       return `${peerName(event.peerId)} failed: ${event.error.message}`
     case 'node-finished':
-      return `${nodeTitle(job, event.nodeId)}: ${event.cached ? 'known already' : duration(event.elapsedMs)}`
+      return `${nodeTitle(job, event.nodeId)}: ${event.cached ? 'known already' : preciseDuration(event.elapsedMs)}`
     case 'requeued':
       return 'The agent stopped; the job waits again and goes on where it was'
     case 'completed':

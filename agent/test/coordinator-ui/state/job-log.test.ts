@@ -21,7 +21,7 @@ t.test('machines and nodes are called by their names, failures say why', async (
     log.map(({ text }) => text),
     [
       'Began',
-      'Sample: 4 s',
+      'Sample: 4.0 s',
       'bert failed: It died.',
       'Answered: run it on anna',
       'Known already: Sample',

@@ -6,7 +6,7 @@ import { Alert, Badge, Group, Spoiler, Text } from '@mantine/core'
 import { useNow } from '../../components/now.ts'
 import { Section } from '../../components/section.tsx'
 import { byteSize } from '../../state/byte-size.ts'
-import { duration } from '../../state/duration.ts'
+import { preciseDuration } from '../../state/duration.ts'
 import { usePeerNames } from '../../state/peers.ts'
 import { findStage, stageTitle, travellingInputs } from '../../state/plan-words.ts'
 import { timelineOf } from '../../state/timeline.ts'
@@ -133,19 +133,21 @@ function StageBadge({ job, stageId }: { readonly job: JobState; readonly stageId
 function ranTimes(stage: JobState['stages'][number]): string {
   const { waitMs, transferMs, transferBytes, computeMs, provider } = stage
   return [
-    `computed ${duration(computeMs)}${provider === undefined ? '' : ` with ${provider}`}`,
-    ...(waitMs >= 500 ? [`waited ${duration(waitMs)}`] : []),
-    ...(transferBytes > 0 ? [`${byteSize(transferBytes)} moved in ${duration(transferMs)}`] : []),
+    `computed ${preciseDuration(computeMs)}${provider === undefined ? '' : ` with ${provider}`}`,
+    ...(waitMs >= 500 ? [`waited ${preciseDuration(waitMs)}`] : []),
+    ...(transferBytes > 0
+      ? [`${byteSize(transferBytes)} moved in ${preciseDuration(transferMs)}`]
+      : []),
   ].join(' · ')
 }
 
 function expectedTimes({ estimate }: Placement): string {
   const { waitMs, loadMs, transferMs, computeMs } = estimate
   const parts = [
-    ...(waitMs >= 500 ? [`wait ${duration(waitMs)}`] : []),
-    ...(transferMs >= 500 ? [`transfer ${duration(transferMs)}`] : []),
-    ...(loadMs >= 500 ? [`load ${duration(loadMs)}`] : []),
-    `compute ${duration(computeMs)}`,
+    ...(waitMs >= 500 ? [`wait ${preciseDuration(waitMs)}`] : []),
+    ...(transferMs >= 500 ? [`transfer ${preciseDuration(transferMs)}`] : []),
+    ...(loadMs >= 500 ? [`load ${preciseDuration(loadMs)}`] : []),
+    `compute ${preciseDuration(computeMs)}`,
   ]
   return `Expected: ${parts.join(', ')}`
 }

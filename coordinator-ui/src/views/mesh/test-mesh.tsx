@@ -63,7 +63,7 @@ function JobResult({ jobId }: { readonly jobId: string }) {
   if (error) return <Failed why={error.message} />
   if (job === undefined || !isFinished(job)) {
     return (
-      <Group gap="xs" mih={96} role="status">
+      <Group gap="xs" mih={96} wrap="nowrap" role="status">
         <Loader size="xs" aria-hidden="true" />
         <Text size="sm">{job ? progressOf(job).text : 'Asking'}</Text>
       </Group>
