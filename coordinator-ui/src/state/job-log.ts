@@ -48,7 +48,7 @@ function wordsOf(
     case 'paused':
       return `Paused: ${event.question}`
     case 'answered':
-      return answerWords(event.answer)
+      return answerWords(event.answer, peerName)
     case 'nodes-cached': {
       const count = event.nodeIds.length
       return count === 0 ? undefined : `Known already: ${names(job, event.nodeIds)}`
@@ -83,7 +83,12 @@ function names(job: JobState, nodeIds: readonly string[]): string {
   return [...new Set(nodeIds.map((id) => nodeTitle(job, id)))].join(', ')
 }
 
-function answerWords(answer: string | { readonly peer: string }): string {
+function answerWords(
+  answer: string | { readonly peer: string },
+  peerName: (peerId: string) => string,
+): string {
   if (answer === 'go') return 'Answered: run it as proposed'
-  return typeof answer === 'string' ? 'Answered: cancel it' : `Answered: run it on ${answer.peer}`
+  return typeof answer === 'string'
+    ? 'Answered: cancel it'
+    : `Answered: run it on ${peerName(answer.peer)}`
 }

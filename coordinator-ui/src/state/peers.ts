@@ -17,7 +17,7 @@ export function usePeers() {
   })
 }
 
-/** How to call a machine; of one that is no member any more, the end of its id. */
+/** How to call a machine, by its id or its name; of one that is no member any more, the end of its id. */
 export function usePeerNames(): (peerId: string) => string {
   const { data } = usePeers()
   return (peerId) => peerName(data?.peers ?? [], peerId)
@@ -26,5 +26,6 @@ export function usePeerNames(): (peerId: string) => string {
 export function peerName(peers: readonly MeshPeer[], peerId: string): string {
   // An agent whose mesh is off calls itself so.
   if (peerId === 'local') return 'this machine'
-  return peers.find((peer) => peer.peerId === peerId)?.name ?? `…${peerId.slice(-6)}`
+  const meant = peers.find((peer) => peer.peerId === peerId || peer.name === peerId)
+  return meant?.name ?? `…${peerId.slice(-6)}`
 }

@@ -1,6 +1,6 @@
 /** When a job was where, as bars: a row a machine. */
 import { Text } from '@mantine/core'
-import { duration } from '../../state/duration.ts'
+import { preciseDuration } from '../../state/duration.ts'
 import {
   type Bar,
   type Segment,
@@ -53,7 +53,7 @@ export function TimelineView({ timeline, nameOf, titleOf }: TimelineViewProps) {
                     className="timeline-segment"
                     data-kind={kind}
                     data-status={status}
-                    title={`${segmentNames[kind]}, ${duration(endMs - startMs)}: ${titleOf(stageId)}`}
+                    title={`${segmentNames[kind]}, ${preciseDuration(endMs - startMs)}: ${titleOf(stageId)}`}
                     style={{
                       left: left(startMs),
                       width: left(endMs - startMs),
@@ -69,7 +69,7 @@ export function TimelineView({ timeline, nameOf, titleOf }: TimelineViewProps) {
           <div className="timeline-axis">
             {ticksOf(lengthMs).map((ms) => (
               <span key={ms} style={{ left: left(ms) }}>
-                {ms < 1000 && ms > 0 ? `${ms} ms` : duration(ms)}
+                {ms === 0 ? '0' : preciseDuration(ms)}
               </span>
             ))}
           </div>
@@ -94,7 +94,7 @@ function sentence(
 ): string {
   const parts = segments.map(
     ({ kind, startMs, endMs }) =>
-      `${segmentNames[kind]} ${duration(endMs - startMs)} from ${duration(startMs)} on`,
+      `${segmentNames[kind]} ${preciseDuration(endMs - startMs)} from ${preciseDuration(startMs)} on`,
   )
   return `${peer}, ${titleOf(stageId)}: ${parts.join(', ')}.`
 }
