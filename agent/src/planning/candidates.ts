@@ -22,6 +22,8 @@ export interface Candidate {
  * the two sums that are compared by no more than a fifth; below that it might as well take longer.
  */
 const CLEARLY = 0.8
+/** And this part where the speeds of the machines are guesses, which may be wrong by half. */
+const CLEARLY_BY_GUESS = 0.5
 /** And this much in absolute terms: what nobody would notice is not worth more machines. */
 const NOTICEABLE_MS = 500
 
@@ -39,17 +41,33 @@ export function candidatesOf({ problem, units, bindings }: Situation): Candidate
       : together(problem, ableOfAll)
   if (peers.list.length === 1 || list.length === 1) return simple
   const isAlike = problem.able.every((able) => able === problem.able[0])
+  const parallel = split(problem, branches(input), 'parts run at the same time')
   const faster = [
-    split(problem, branches(input), 'parts run at the same time'),
-    ...(isAlike ? [] : [split(problem, alike(input), 'its parts run where they are fast')]),
-  ].reduce((a, b) => (b.schedule.finishMs < a.schedule.finishMs ? b : a))
-  const savedMs = simple.schedule.finishMs - faster.schedule.finishMs
-  const isClear = faster.schedule.finishMs <= simple.schedule.finishMs * CLEARLY
-  if (!isClear || savedMs < NOTICEABLE_MS) return simple
+    ...(isClearlyFaster(parallel, simple, CLEARLY) ? [parallel] : []),
+    ...(isAlike ? [] : whereFast(problem, input, simple)),
+  ].reduce((a, b) => (b.schedule.finishMs < a.schedule.finishMs ? b : a), simple)
+  if (faster === simple) return simple
   return {
     ...faster,
     reason: `${faster.reason}, which ends clearly earlier: ${times(faster, simple)}`,
   }
+}
+
+/** Parts of different kinds, each where that kind is fast, if that is clearly better. */
+function whereFast(problem: Problem, input: ClusterInput, simple: Candidate): Candidate[] {
+  const apart = split(problem, alike(input), 'its parts run where they are fast')
+  const isKnown = [apart, simple].every((candidate) => isMeasured(problem, candidate))
+  return isClearlyFaster(apart, simple, isKnown ? CLEARLY : CLEARLY_BY_GUESS) ? [apart] : []
+}
+
+/** Whether each unit's time was measured on its peer. */
+function isMeasured({ units, peers, cost }: Problem, { peerOf }: Candidate): boolean {
+  return units.every((unit) => (cost(unit).measured & peers.list[peerOf[unit.index]!]!.bit) !== 0n)
+}
+
+function isClearlyFaster(one: Candidate, other: Candidate, part: number): boolean {
+  const [oneMs, otherMs] = [one.schedule.finishMs, other.schedule.finishMs]
+  return oneMs <= otherMs * part && otherMs - oneMs >= NOTICEABLE_MS
 }
 
 function times({ schedule }: Candidate, simple: Candidate): string {

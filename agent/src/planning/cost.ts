@@ -23,6 +23,8 @@ export interface ModelLoad {
 export interface UnitCost {
   /** By peer. */
   readonly computeMs: readonly number[]
+  /** The peers on which work of this kind was measured, as bits; on others the time is a guess. */
+  readonly measured: bigint
   readonly loads: readonly ModelLoad[]
   /** Of the pictures that go to the submitting peer when the unit runs elsewhere. */
   readonly resultBytes: number
@@ -49,6 +51,7 @@ export interface CostInput {
 
 export function unitCosts(input: CostInput): (unit: Unit) => UnitCost {
   const nodeCost = nodeCosts(input)
+  const measuredAt = measuredPeers(input)
   const withLoaders = memoized((times: readonly number[]) =>
     memoized((count: number) => sumOf([times], count * LOADER_MS)),
   )
@@ -56,10 +59,14 @@ export function unitCosts(input: CostInput): (unit: Unit) => UnitCost {
     const computeMs = withLoaders(sumOf(nodes.map(nodeCost)))(loaders.length)
     const uses = distinct(nodes.flatMap((id) => input.uses.get(id)!))
     const loads = uses.map((use) => loadOf(use, input.models))
-    return { computeMs, loads, resultBytes: resultBytes(nodes, input.units) }
+    const measured = nodes.map(measuredAt).reduce((all, bits) => all & bits)
+    return { computeMs, measured, loads, resultBytes: resultBytes(nodes, input.units) }
   })
   return (unit) => costs[unit.index]!
 }
+
+/** Some milliseconds on any machine: whether it was measured makes no difference to a plan. */
+const LIGHT_GIGAOPS = 1
 
 /** Reading a header and making a handle. */
 const LOADER_MS = 0.1
@@ -106,6 +113,23 @@ function nodeCosts(input: CostInput) {
     )
     known.set(key, made)
     return made
+  }
+}
+
+/** The peers that have measured a node of this kind; all of them where it is too light to matter. */
+function measuredPeers({ peers, guesses, times, works }: CostInput) {
+  const everyone = peers.list.reduce((bits, { bit }) => bits | bit, 0n)
+  const known = memoized((key: string) => {
+    const [classType, model, work] = JSON.parse(key) as [string, string, number]
+    return peers.list.reduce((bits, { peerId, bit }) => {
+      const isMeasured = estimateNodeMs(times, { peerId, classType, model, work }) !== undefined
+      return isMeasured ? bits | bit : bits
+    }, 0n)
+  })
+  return (id: NodeId): bigint => {
+    if (guesses.get(id)!.gigaOps < LIGHT_GIGAOPS) return everyone
+    const { classType, model, work } = works.get(id)!
+    return known(JSON.stringify([classType, model, work]))
   }
 }
 

@@ -347,6 +347,28 @@ t.test('a picture travels also where that ends clearly earlier', async (t) => {
   )
 })
 
+t.test('what nobody has measured must pay more to be taken apart', async (t) => {
+  const peers = [peer('front', { gflops: 300 }), peer('faster', { gflops: 520 })]
+  const all = 'front: decode latent load neg pos sample save'
+  t.equal(shape(plan(imageToImage(), peers)), all, 'a benchmark may be wrong by half')
+  // Nobody knows the size of the picture: its work is counted in steps alone.
+  const heavy = [
+    ['CLIPTextEncode', 1],
+    ['VAEEncode', 1],
+    ['KSampler', 20],
+    ['VAEDecode', 1],
+  ] as const
+  const times: LearnedTimes = new Map(
+    peers.flatMap(({ advertisement: { peerId, benchmarkGflops = 1 } }) =>
+      heavy.map(([classType, work]) => {
+        const key = timeKey({ peerId, classType, model: 'sd15.safetensors' })
+        return [key, [{ work, elapsedMs: (work * 1e6) / benchmarkGflops }]] as const
+      }),
+    ),
+  )
+  t.match(shape(plan(imageToImage(), peers, { times })), /\| faster: .*sample/, 'as measured')
+})
+
 t.test('a guess goes by the size of the network', async (t) => {
   const [large] = plan(textToImage('sdxl.safetensors'), [peer('a')]).placements
   const [small] = plan(textToImage(), [peer('a')]).placements
