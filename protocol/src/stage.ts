@@ -28,7 +28,7 @@ const wirePictureSchema = z.object({
 })
 
 const wireSavedPictureSchema = wirePictureSchema.extend({
-  folder: z.enum(['output', 'temp']),
+  folder: z.enum(['output', 'temp', 'client']),
   filenamePrefix: z.string(),
   batchIndex: z.number().int().nonnegative(),
 })

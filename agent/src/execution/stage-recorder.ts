@@ -7,7 +7,7 @@ import type { JsonObject } from '@comfymesh/protocol/json'
 import type { PlannedStage } from '@comfymesh/protocol/plan'
 import type { NodeId } from '@comfymesh/protocol/workflow'
 import type { PngText } from '../base/png-text.ts'
-import type { StageEvent } from '../executors/executor.ts'
+import type { HandedPicture, SavedPicture, StageEvent } from '../executors/executor.ts'
 import type { KnownResults } from './known-results.ts'
 import type { LiveJob } from './live-job.ts'
 import type { PictureFiles } from './picture-files.ts'
@@ -106,14 +106,23 @@ export function createStageRecorder(
 
   async function recordFinished(event: Finished): Promise<void> {
     const { nodeId, cached, elapsedMs } = event
+    await showClients(event)
     const output = await outputOf(event)
     const shown = output === undefined ? {} : { output }
     await job.record({ type: 'node-finished', nodeId, cached, elapsedMs, ...shown })
   }
 
+  /** As ComfyUI's SaveImageWebsocket: each one as the preview of a step. */
+  async function showClients({ nodeId, pictures = [] }: Finished): Promise<void> {
+    const shown = pictures.filter(({ folder }) => folder === 'client')
+    for (const [value, picture] of shown.entries())
+      await job.record({ type: 'node-progress', nodeId, value, max: shown.length }, picture)
+  }
+
   /** What the node shows, its pictures saved, known from now on. */
   async function outputOf(event: Finished): Promise<JsonObject | undefined> {
-    if (event.pictures === undefined && event.ui === undefined) return undefined
+    const isShowing = event.pictures?.some(isSaved) || event.ui !== undefined
+    if (!isShowing) return undefined
     const signature = options.stage.nodes.find(({ id }) => id === event.nodeId)?.signature
     const output = await savedOutput(event, signature)
     if (signature !== undefined) modules.results.remember(signature, output)
@@ -122,8 +131,9 @@ export function createStageRecorder(
 
   /** An earlier attempt, or a node just like this one, may have saved the pictures already. */
   async function savedOutput(event: Finished, signature: string | undefined): Promise<JsonObject> {
-    const { nodeId, pictures } = event
-    if (pictures === undefined) return { ...event.ui }
+    const { nodeId } = event
+    const pictures = event.pictures?.filter(isSaved) ?? []
+    if (pictures.length === 0) return { ...event.ui }
     const { outputs, named } = job.state
     // A node may well be called `constructor`.
     const before = Object.hasOwn(outputs, nodeId) ? outputs[nodeId] : undefined
@@ -155,6 +165,10 @@ export function createStageRecorder(
       }
     },
   }
+}
+
+function isSaved(picture: HandedPicture): picture is SavedPicture {
+  return picture.folder !== 'client'
 }
 
 /** Once a job; what another attempt finds cached is the work of the one before it. */

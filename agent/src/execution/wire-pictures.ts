@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { MeshError } from '@comfymesh/protocol/errors'
 import type { WirePicture, WireSavedPicture } from '@comfymesh/protocol/stage'
 import type { Blob } from '@comfymesh/protocol/value'
-import type { Picture, SavedPicture } from '../executors/executor.ts'
+import type { HandedPicture, Picture } from '../executors/executor.ts'
 import type { FetchValues, StageBlobs } from './perform-stage.ts'
 
 /** All pictures of one message that go inside it take at most so much. */
@@ -19,7 +19,7 @@ export function wirePreview({ bytes, ...preview }: Picture): WirePicture | undef
 
 /** @param put keeps bytes for whoever fetches them. @throws MeshError `storage_failed` */
 export async function wirePictures(
-  pictures: readonly SavedPicture[],
+  pictures: readonly HandedPicture[],
   put: (bytes: Uint8Array) => Promise<Blob>,
 ): Promise<WireSavedPicture[]> {
   const sent: WireSavedPicture[] = []

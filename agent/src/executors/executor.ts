@@ -52,15 +52,20 @@ export interface Picture {
 }
 
 /**
- * A picture that belongs in a folder of the submitting peer, which names and
- * writes the file and adds the prompt and workflow to it.
+ * A picture that belongs to the submitting peer: in a folder, where it names and writes the file and
+ * adds the prompt and workflow to it, or with whoever follows the job, as it is and kept nowhere.
  */
-export interface SavedPicture extends Picture {
-  readonly folder: 'output' | 'temp'
+export interface HandedPicture extends Picture {
+  readonly folder: 'output' | 'temp' | 'client'
   /** As the user gave it; may hold subfolders and %tokens%. */
   readonly filenamePrefix: string
   /** Position in its batch, for %batch_num%. */
   readonly batchIndex: number
+}
+
+/** One that becomes a file. */
+export interface SavedPicture extends HandedPicture {
+  readonly folder: 'output' | 'temp'
 }
 
 export type StageEvent =
@@ -78,7 +83,7 @@ export type StageEvent =
       /** True when the outputs came from the executor's cache. */
       readonly cached: boolean
       readonly elapsedMs: number
-      readonly pictures?: readonly SavedPicture[]
+      readonly pictures?: readonly HandedPicture[]
       /** What the node shows besides pictures, e.g. `{ text: ['7'] }`. */
       readonly ui?: JsonObject
     }

@@ -5,6 +5,7 @@ import type { JsonObject } from '@comfymesh/protocol/json'
 import t from 'tap'
 import type { JobRunner } from '../../src/execution/job-runner.ts'
 import type { JobUpdate } from '../../src/execution/live-job.ts'
+import type { Picture } from '../../src/executors/executor.ts'
 import { type ClientSocket, createSockets } from '../../src/gateway/comfyui/sockets.ts'
 import { comfyuiFeatures } from '../../src/gateway/comfyui/system-routes.ts'
 
@@ -37,6 +38,7 @@ class FakeSocket extends EventEmitter implements ClientSocket {
   }
 }
 
+type MediaType = Picture['mediaType']
 type WithoutStamp<T> = T extends JobEvent ? Omit<T, 'jobId' | 'atMs'> : never
 
 /** A runner that runs as many jobs at once as the test says. */
@@ -53,17 +55,12 @@ function createFakeRunner() {
       return () => listeners.delete(listener)
     },
   }
-  function tell(jobId: string, change: WithoutStamp<JobEvent>, isPreviewed = false): void {
+  function tell(jobId: string, change: WithoutStamp<JobEvent>, shown?: MediaType): void {
     const event = { ...change, jobId, atMs: 1 } as JobEvent
     const state = foldJob(jobs.get(jobId), event)
     jobs.set(jobId, state)
-    const preview = {
-      bytes: new Uint8Array(9),
-      mediaType: 'image/png',
-      width: 1,
-      height: 1,
-    } as const
-    for (const listener of listeners) listener({ event, state, ...(isPreviewed && { preview }) })
+    const preview = shown && { bytes: new Uint8Array(9), mediaType: shown, width: 1, height: 1 }
+    for (const listener of listeners) listener({ event, state, ...(preview && { preview }) })
   }
   return {
     runner: runner as unknown as JobRunner,
@@ -77,8 +74,8 @@ function createFakeRunner() {
       tell(id, { type: 'started' })
       tell(id, { type: 'node-started', nodeId: '1', peerId: 'p' })
     },
-    step: (id: string, isPreviewed = false) =>
-      tell(id, { type: 'node-progress', nodeId: '1', value: 1, max: 2 }, isPreviewed),
+    step: (id: string, shown?: MediaType) =>
+      tell(id, { type: 'node-progress', nodeId: '1', value: 1, max: 2 }, shown),
   }
 }
 
@@ -161,7 +158,7 @@ t.test('only the first message of a client is read', async (t) => {
     socket.emit('message', first, isBinary)
     socket.emit('message', flags, false)
     begin(`job-${index}`, { client_id: `client-${index}` })
-    step(`job-${index}`, true)
+    step(`job-${index}`, 'image/jpeg')
     t.ok(socket.take().includes(preview), `${first}: ${preview}`)
   }
 })
@@ -175,7 +172,7 @@ t.test(
     begin('own', { client_id: 'busy' })
     for (const socket of [busy, idle]) socket.take()
     begin('nobodys', {})
-    step('nobodys', true)
+    step('nobodys', 'image/jpeg')
     t.strictSame(idle.take(), [
       'status',
       'status',
@@ -198,7 +195,7 @@ t.test('two jobs of one client at once are one stream', async (t) => {
   begin('first', { client_id: 'me' })
   socket.take()
   begin('second', { client_id: 'me' })
-  step('second', true)
+  step('second', 'image/jpeg')
   t.strictSame(socket.take(), ['status', 'status'])
   tell('first', { type: 'completed' })
   t.strictSame(socket.take(), [
@@ -247,9 +244,13 @@ t.test('a client that does not read misses previews, and is let go in the end', 
   begin('job', {})
   for (const socket of [slow, quick]) socket.take()
   slow.bufferedAmount = 5 * 1024 * 1024
-  step('job', true)
+  step('job', 'image/jpeg')
   t.strictSame(slow.take(), ['progress_state job', 'progress job'])
   t.strictSame(quick.take(), ['progress_state job', 'preview 1', 'progress job'])
+  step('job', 'image/png')
+  const whole = ['progress_state job', 'preview 1', 'progress job']
+  t.strictSame(slow.take(), whole, 'but no picture that is a result')
+  t.strictSame(quick.take(), whole)
   slow.bufferedAmount = 65 * 1024 * 1024
   step('job')
   t.equal(slow.ended, 'terminated')

@@ -5,7 +5,7 @@
 import type { JsonObject, JsonValue } from '@comfymesh/protocol/json'
 import type { InputSpec, InputSpecs, NodeDefinition, NodeId } from '@comfymesh/protocol/workflow'
 import type { ModelFolders, ModelKind } from '../../models/folders.ts'
-import type { Picture, SavedPicture } from '../executor.ts'
+import type { HandedPicture, Picture } from '../executor.ts'
 import type { ModelSessions } from './models.ts'
 import type { ValueTypes } from './values.ts'
 
@@ -35,7 +35,7 @@ export interface NodeContext {
 /** What a node that shows something returns; others return just their outputs. */
 export interface NodeShow {
   readonly outputs: readonly unknown[]
-  readonly pictures?: readonly SavedPicture[]
+  readonly pictures?: readonly HandedPicture[]
   readonly ui?: JsonObject
 }
 

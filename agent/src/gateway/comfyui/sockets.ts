@@ -168,7 +168,8 @@ function deliver({ socket, flags }: Connection, message: Message): void {
   const waitingBytes = socket.bufferedAmount
   if (waitingBytes > MAX_BUFFERED_BYTES) socket.terminate()
   else if (message.kind === 'text') sendText(socket, message.type, message.data)
-  else if (waitingBytes <= MAX_BUFFERED_FOR_PREVIEW_BYTES)
+  // Lossless ones are what SaveImageWebsocket hands out: results, which nobody may miss.
+  else if (message.mediaType === 'image/png' || waitingBytes <= MAX_BUFFERED_FOR_PREVIEW_BYTES)
     socket.send(
       flags?.supports_preview_metadata === true
         ? previewWithMetadata(message)

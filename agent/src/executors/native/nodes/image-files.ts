@@ -9,7 +9,7 @@ import type { JsonObject } from '@comfymesh/protocol/json'
 import type { ModelFolders } from '../../../models/folders.ts'
 import { pythonTypeName } from '../../../planning/python-text.ts'
 import { PythonError } from '../../../planning/validate-node.ts'
-import type { SavedPicture } from '../../executor.ts'
+import type { HandedPicture } from '../../executor.ts'
 import { slice } from '../array/slicing.ts'
 import { reshape } from '../array/tensor.ts'
 import { decodePicture, encodePng, type LoadedPicture, pictureExtensions } from '../image/codec.ts'
@@ -64,12 +64,12 @@ const validation = {
 async function encodeBatch(
   images: Image,
   context: NodeContext,
-  file: Pick<SavedPicture, 'folder' | 'filenamePrefix'>,
-): Promise<SavedPicture[]> {
-  const pictures: SavedPicture[] = []
+  file: Pick<HandedPicture, 'folder' | 'filenamePrefix'>,
+): Promise<HandedPicture[]> {
+  const pictures: HandedPicture[] = []
   for (let batchIndex = 0; batchIndex < images.shape[0]!; batchIndex++) {
     await context.throwIfCancelled()
-    const level = file.folder === 'temp' ? PREVIEW_LEVEL : OUTPUT_LEVEL
+    const level = file.folder === 'output' ? OUTPUT_LEVEL : PREVIEW_LEVEL
     pictures.push({ ...(await encodePng(images, batchIndex, level)), ...file, batchIndex })
   }
   return pictures
@@ -154,5 +154,21 @@ export const imageFileNodes: NodeRow[] = [
       const file = { folder: 'temp', filenamePrefix: 'ComfyUI' } as const
       return { outputs: [images], pictures: await encodeBatch(images, context, file) }
     },
+  }),
+
+  defineNode({
+    name: 'SaveImageWebsocket',
+    displayName: 'SaveImageWebsocket',
+    category: 'api/image',
+    pythonModule: 'custom_nodes.websocket_image_save',
+    inputs: () => ({ required: { images: ['IMAGE', {}] } }),
+    outputs: [],
+    outputNode: true,
+    run: async ({ images }, context) => {
+      const file = { folder: 'client', filenamePrefix: '' } as const
+      return { outputs: [], pictures: await encodeBatch(images, context, file) }
+    },
+    // Whoever follows a job wants its pictures, also those that another one has had before.
+    fingerprint: async () => randomUUID(),
   }),
 ]

@@ -28,6 +28,7 @@ const unrecorded = [
   'PrimitiveBoolean',
   'ConditioningAverage',
   'ConditioningSetTimestepRange',
+  'SaveImageWebsocket',
 ]
 
 const name = 'some-name'
