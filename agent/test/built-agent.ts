@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
 
 const program = fileURLToPath(new URL('../dist/main.js', import.meta.url))
+const built: readonly string[] = [program]
 
 export interface Ended {
   readonly code: number | null
@@ -45,7 +46,7 @@ export async function runBuilt(
   environment: NodeJS.ProcessEnv = {},
   within: readonly string[] = [],
 ): Promise<FinishedCommand> {
-  const child = spawnBuilt(argv, environment, within)
+  const child = spawnNode([...built, ...argv], environment, within)
   const exited = ended(child)
   const [stdout, stderr] = await Promise.all([text(child.stdout!), text(child.stderr!)])
   return { ...(await exited), stdout, stderr }
@@ -54,16 +55,18 @@ export async function runBuilt(
 /**
  * Starts an agent on a free port.
  * @param within a command that runs the program elsewhere, such as in a network namespace.
+ * @param program what Node.js runs instead of the built program; it greets as that does.
  * @throws Error with what it said when it ends instead.
  */
 export async function startBuiltAgent(
   dataDir: string,
   argv: readonly string[] = [],
   within: readonly string[] = [],
+  program: readonly string[] = built,
 ): Promise<BuiltAgent> {
   const startedAt = performance.now()
   const own = ['start', '--port', '0', '--data-dir', dataDir, ...outsideMeshes]
-  const child = spawnBuilt([...own, ...argv], {}, within)
+  const child = spawnNode([...program, ...own, ...argv], {}, within)
   const exited = ended(child)
   let stderr = ''
   child.stderr!.on('data', (bytes) => {
@@ -113,7 +116,7 @@ export async function testBuiltAgent(
   return agent
 }
 
-function spawnBuilt(
+function spawnNode(
   argv: readonly string[],
   environment: NodeJS.ProcessEnv = {},
   within: readonly string[] = [],
@@ -121,7 +124,7 @@ function spawnBuilt(
   if (!existsSync(program)) {
     throw new Error(`There is no ${program}: build the program first, with \`npm run build\`.`)
   }
-  const [command, ...args] = [...within, process.execPath, program, ...argv]
+  const [command, ...args] = [...within, process.execPath, ...argv]
   return spawn(command!, args, {
     env: { ...withoutSettings(process.env), ...environment },
     // By the channel the child notices when this process goes away, and ends too.

@@ -35,12 +35,16 @@ export interface Machine {
   plugIn(): void
   /** Gives it another address; what was connected is cut. */
   move(address: string): void
+  /** Lets no more than so much through to it from now on; undefined: all that there is. */
+  throttle(bitsPerSecond: number | undefined): void
 }
 
 export interface StartOptions {
   /** Its own of that name by default. */
   readonly dataDir?: string
   readonly argv?: readonly string[]
+  /** A program of the tests that is started as the built one is. */
+  readonly program?: readonly string[]
 }
 
 export interface Network {
@@ -66,6 +70,10 @@ export function lacking(): string | undefined {
 
 function ip(...argv: string[]): string {
   return execFileSync('ip', argv, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] })
+}
+
+function tc(...argv: string[]): void {
+  execFileSync('tc', argv, { stdio: ['ignore', 'ignore', 'pipe'] })
 }
 
 let networks = 0
@@ -129,14 +137,30 @@ function createMachine(t: Test, id: string, net: string, host: number): Machine 
       return address
     },
     within,
-    async start(name, { dataDir = join(t.testdirName, name), argv = [] } = {}) {
+    async start(name, { dataDir = join(t.testdirName, name), argv = [], program } = {}) {
       const network = ['--host', address, '--token', TOKEN, '--mesh', 'on', '--name', name]
-      const agent = await startBuiltAgent(dataDir, ['--threads', '1', ...network, ...argv], within)
+      const flags = ['--threads', '1', ...network, ...argv]
+      const agent = await startBuiltAgent(dataDir, flags, within, program)
       t.teardown(() => agent.kill())
       return meshAgent(agent, name, within)
     },
     pullCable: () => ip('link', 'set', port, 'down'),
     plugIn: () => ip('link', 'set', port, 'up'),
+    throttle(bitsPerSecond) {
+      // Both ends of the cable: what the machine receives and what it sends.
+      const ends = [['qdisc'], ['-n', space, 'qdisc']].map((words, index) => ({
+        words,
+        device: index === 0 ? port : 'eth0',
+      }))
+      for (const { words, device } of ends) {
+        const where = ['dev', device, 'root']
+        if (bitsPerSecond === undefined) tc(...words, 'delete', ...where)
+        else {
+          const rate = ['rate', String(bitsPerSecond), 'burst', '32kb', 'latency', '200ms']
+          tc(...words, 'replace', ...where, 'tbf', ...rate)
+        }
+      }
+    },
     move(next) {
       ip('-n', space, 'address', 'delete', `${address}/24`, 'dev', 'eth0')
       ip('-n', space, 'address', 'add', `${next}/24`, 'dev', 'eth0')

@@ -1,0 +1,156 @@
+/**
+ * What can happen to a machine that works for another, on a network of machines: the job completes
+ * with the pixels of a machine that works alone, or fails with the true reason.
+ */
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import type { JobState } from '@comfymesh/protocol/job'
+import t, { type Test } from 'tap'
+import { requestJson } from '../../src/cli/agent-client.ts'
+import {
+  addressOf,
+  attemptsAt,
+  drawing,
+  type Fleet,
+  sampledBy,
+  samples,
+  startFleet,
+} from './fleet.ts'
+import { lacking } from './namespaces.ts'
+
+t.setTimeout(300_000)
+const skip = lacking() ?? false
+if (skip) t.comment(`NOT TESTED, faults of machines that work for others: ${skip}`)
+
+/** Long enough for something to happen in the middle. */
+const STEPS = 60
+
+const liar = [
+  '--import=tsx',
+  '--conditions=@comfymesh/source',
+  fileURLToPath(new URL('lying-agent.ts', import.meta.url)),
+]
+
+t.test('faults', { skip }, async (t) => {
+  const fleet = await startFleet(t, { dora: { program: liar } })
+  await fleet.settle()
+  const alone = await fleet.ended(await fleet.submit(drawing(STEPS)))
+  t.equal(alone.transferBytes, 0)
+  const expected = await fleet.pixels(alone)
+  const { machines, agents } = fleet
+
+  /** A job whose sampler is at work on bert. */
+  async function atWork(peer = 'bert'): Promise<{ id: string; startedAt: number }> {
+    await fleet.settle()
+    const id = await fleet.submit(drawing(STEPS), sampledBy(peer))
+    await fleet.reach(id, 'it samples', samples)
+    return { id, startedAt: performance.now() }
+  }
+
+  /** Who sampled, in the order in which they were asked. */
+  const samplers = (state: JobState) =>
+    attemptsAt('sampler', state).map(({ peerId, status }) => `${fleet.nameOf(peerId)} ${status}`)
+
+  async function rescued(t: Test, id: string, code: string): Promise<JobState> {
+    const state = await fleet.ended(id)
+    t.equal(await fleet.pixels(state), expected)
+    const [first, second, ...more] = attemptsAt('sampler', state)
+    t.match(first, { status: 'failed', error: { code } })
+    t.equal(fleet.nameOf(first!.peerId), 'bert')
+    t.match(second, { status: 'finished' })
+    t.not(second!.peerId, first!.peerId)
+    t.strictSame(more, [])
+    return state
+  }
+
+  await t.test('the process of the worker is killed', async (t) => {
+    const { id } = await atWork()
+    await agents.bert.kill()
+    await rescued(t, id, 'peer_unreachable')
+    await fleet.restart('bert')
+  })
+
+  await t.test('the runner of the worker is killed', async (t) => {
+    const { id } = await atWork()
+    process.kill(runnerOf(agents.bert.pid), 'SIGKILL')
+    await rescued(t, id, 'runner_died')
+  })
+
+  await t.test('the worker freezes, and what it says later changes nothing', async (t) => {
+    const { id, startedAt } = await atWork()
+    agents.bert.freeze()
+    const failed = await fleet.reach(id, 'bert is given up', (state) =>
+      attemptsAt('sampler', state).some(({ status }) => status === 'failed'),
+    )
+    t.comment(`given up after ${Math.round(performance.now() - startedAt)} ms`)
+    t.match(failed.status, 'running')
+    const state = await rescued(t, id, 'peer_unreachable')
+    agents.bert.thaw()
+    await fleet.settle()
+    t.strictSame(await fleet.job(id), state)
+  })
+
+  await t.test('the cable of the worker is pulled', async (t) => {
+    const { id } = await atWork()
+    machines.bert.pullCable()
+    await rescued(t, id, 'peer_unreachable')
+    machines.bert.plugIn()
+  })
+
+  await t.test('the cable of the worker is out for a moment', async (t) => {
+    const { id } = await atWork()
+    machines.bert.pullCable()
+    await sleep(1500)
+    machines.bert.plugIn()
+    const state = await fleet.ended(id)
+    t.equal(await fleet.pixels(state), expected)
+    t.strictSame(samplers(state), ['bert finished'])
+  })
+
+  await t.test('the submitter is killed', async (t) => {
+    const { id } = await atWork()
+    await agents.anna.kill()
+    await fleet.restart('anna')
+    const state = await fleet.ended(id)
+    t.equal(await fleet.pixels(state), expected)
+    t.strictSame(samplers(state), ['bert finished'], 'it was joined, not begun anew')
+    const history = await requestJson(addressOf(agents.anna), '/history')
+    t.equal(Object.keys(history).filter((key) => key === id).length, 1)
+    const { filename_prefix } = state.request.prompt.save!.inputs
+    const files = readdirSync(agents.anna.outputDir)
+    t.equal(files.filter((file) => file.startsWith(`${filename_prefix}_`)).length, 1)
+  })
+
+  for (const [index, lie] of ['other bytes', 'no value', 'other shape', 'other node'].entries()) {
+    await t.test(`the worker says it succeeded, and hands out: ${lie}`, async (t) => {
+      await fleet.settle()
+      // A value that nobody has yet: it would not be fetched otherwise.
+      const steps = 3 + index
+      const path = join(agents.dora.dataDir, 'lie')
+      writeFileSync(path, lie)
+      const state = await fleet.ended(await fleet.submit(drawing(steps), sampledBy('dora')))
+      rmSync(path)
+      const [blamed, ...more] = state.attempts.filter(({ status }) => status === 'failed')
+      t.equal(fleet.nameOf(blamed!.blamedPeerId!), 'dora')
+      t.equal(blamed!.error!.code, 'corrupt_value')
+      t.strictSame(more, [])
+      t.not(fleet.nameOf(attemptsAt('sampler', state).at(-1)!.peerId), 'dora')
+      const honest = await fleet.ended(await fleet.submit(drawing(steps)))
+      t.equal(honest.transferBytes, 0)
+      t.equal(await fleet.pixels(state), await fleet.pixels(honest))
+    })
+  }
+})
+
+/** The child process in which an agent's nodes run. */
+function runnerOf(agentPid: number): number {
+  const children = readFileSync(`/proc/${agentPid}/task/${agentPid}/children`, 'utf8')
+  const pid = children
+    .trim()
+    .split(' ')
+    .find((child) => readFileSync(`/proc/${child}/cmdline`, 'utf8').includes('runner'))
+  if (pid === undefined) throw new Error(`agent ${agentPid} has no runner`)
+  return Number(pid)
+}
