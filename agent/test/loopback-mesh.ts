@@ -12,12 +12,15 @@ interface Reachable {
 
 const LOOK_MS = 20
 
-/** Makes an agent a member of the other's mesh; both know each other afterwards. */
-export async function joinMesh(host: Reachable, member: Reachable): Promise<void> {
+/**
+ * Makes an agent a member of the other's mesh; all know each other afterwards.
+ * @param others how many members there are then besides the new one.
+ */
+export async function joinMesh(host: Reachable, member: Reachable, others = 1): Promise<void> {
   const invited = await ask(host, 'POST', '/v1/mesh/invites')
   const joined = await ask(member, 'POST', '/v1/mesh/join', { invite: invited.body.line })
   if (joined.status !== 200) throw new Error(`not joined: ${joined.text}`)
-  await Promise.all([connectedPeers(host, 1), connectedPeers(member, 1)])
+  await Promise.all([connectedPeers(host, others), connectedPeers(member, others)])
 }
 
 /** Waits until an agent is connected to exactly so many others. */

@@ -10,6 +10,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type JsonValue, stringifyJson } from '@comfymesh/protocol/json'
 import t, { type Test } from 'tap'
 import { type BuiltAgent, oneThread, startBuiltAgent } from '../built-agent.ts'
+import { randomNumbers } from '../random.ts'
 import { ask } from '../test-agent.ts'
 import { decodePixels, type HistoryEntry, pictureOf, textToImage } from './prompts.ts'
 
@@ -20,17 +21,6 @@ t.setTimeout((rounds + 4) * 60_000)
 
 /** A job lasts about so long; kills fall anywhere before. */
 const LONGEST_LIFE_MS = 2000
-
-/** Numbers from 0 to 1 that a seed decides (mulberry32). */
-function randomNumbers(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let bits = Math.imul(state ^ (state >>> 15), 1 | state)
-    bits = (bits + Math.imul(bits ^ (bits >>> 7), 61 | bits)) ^ bits
-    return ((bits ^ (bits >>> 14)) >>> 0) / 2 ** 32
-  }
-}
 
 interface Submitted {
   /** Jobs that the agent said it has. */
