@@ -180,6 +180,10 @@ function summary(ends: readonly Ended[], faults: Faults, settledMs: number): voi
   if (faults.impossible.length > 0) say(`not possible here: ${faults.impossible.join(', ')}`)
   say(`longest from submission to end: ${(Math.max(0, ...waits) / 1000).toFixed(1)} s`)
   say(`everything had ended ${(settledMs / 1000).toFixed(1)} s after the last fault`)
+  for (const { submission } of ends) {
+    if (submission.refusal !== undefined)
+      say(`  refused by ${submission.machine.name}: ${submission.refusal.slice(0, 300)}`)
+  }
   for (const end of accepted.filter(({ state }) => state!.status === 'failed')) {
     say(`  failed: ${storyOf(end, faults.inflicted)}`)
   }
