@@ -27,6 +27,9 @@ const wirePictureSchema = z.object({
   height: z.number().int().positive(),
 })
 
+/** ComfyUI's largest batch has so many. */
+const MAX_PICTURES = 4096
+
 const wireSavedPictureSchema = wirePictureSchema.extend({
   folder: z.enum(['output', 'temp', 'client']),
   filenamePrefix: z.string(),
@@ -70,7 +73,7 @@ export const stageMessageSchema = z.discriminatedUnion('type', [
     nodeId: z.string(),
     cached: z.boolean(),
     elapsedMs: z.number().nonnegative(),
-    pictures: z.array(wireSavedPictureSchema).optional(),
+    pictures: z.array(wireSavedPictureSchema).max(MAX_PICTURES).optional(),
     ui: json.optional(),
   }),
   /** Nothing new, but the peer lives: a step may take minutes. */

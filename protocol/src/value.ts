@@ -10,6 +10,9 @@ import { z } from 'zod'
  */
 export const CHUNK_BYTES = 4 * 1024 * 1024
 
+/** More than any value takes; whoever is told of more need not make room for it. */
+export const MAX_BLOB_BYTES = 64 * 2 ** 30
+
 export const hashSchema = z.string().regex(/^[0-9a-f]{64}$/)
 
 /**
@@ -18,7 +21,7 @@ export const hashSchema = z.string().regex(/^[0-9a-f]{64}$/)
  */
 export const blobSchema = z.object({
   hash: hashSchema,
-  sizeBytes: z.number().int().nonnegative(),
+  sizeBytes: z.number().int().nonnegative().max(MAX_BLOB_BYTES),
 })
 
 /** The types of the safetensors format that values have. */

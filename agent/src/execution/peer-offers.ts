@@ -93,12 +93,15 @@ export function createPeerOffers({ localPeer, mesh, now, warn }: PeerOffersModul
 
   /** Equal parts are one object, whoever offers them, so that they are compared once. */
   async function fetched(key: string, advertisement: Advertisement): Promise<OfferedParts> {
-    const started =
-      fetching.get(key) ??
-      mesh!
-        .documents()
-        .then((documents) => fetchParts(advertisement, documents, stopped.signal))
-        .finally(() => fetching.delete(key))
+    for (let shared = fetching.get(key); shared !== undefined; shared = fetching.get(key)) {
+      // What another peer did wrong says nothing of this one, which is asked itself then.
+      const parts = await shared.catch(() => undefined)
+      if (parts !== undefined) return parts
+    }
+    const started = mesh!
+      .documents()
+      .then((documents) => fetchParts(advertisement, documents, stopped.signal))
+      .finally(() => fetching.delete(key))
     fetching.set(key, started)
     return started
   }

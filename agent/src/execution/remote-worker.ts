@@ -15,7 +15,7 @@ import {
   type StageRuns,
 } from './stage-run.ts'
 import { createStageTestimony, type StageTestimony } from './stage-testimony.ts'
-import { type ReceivePictureModules, receivedPicture } from './wire-pictures.ts'
+import { type ReceivePictureModules, receivedPicture, receivedPictures } from './wire-pictures.ts'
 
 export interface RemoteWorkerOptions {
   readonly peerId: string
@@ -67,18 +67,20 @@ export function createRemoteWorker(
       if (message.type === 'alive') continue
       if (message.type === 'failed') {
         ending = { error: toldError(MeshError.fromWire(message.error), peerId) }
-      } else if (!isNew(message)) {
-      } else if (message.type === 'finished') {
-        ending = { outcome: testimony.outcome(message.outcome) }
-      } else {
-        // The bytes of pictures come another way, which has its own patience.
-        silence.pause()
-        const report = await reportOf(message, peerId, signal, modules)
-        signal.throwIfAborted()
-        runOptions.report(report)
-        testimony.took(message)
-        silence.heard()
+        continue
       }
+      if (!isNew(message)) continue
+      if (message.type === 'finished') {
+        ending = { outcome: testimony.outcome(message.outcome) }
+        continue
+      }
+      // The bytes of pictures come another way, which has its own patience.
+      silence.pause()
+      const report = await reportOf(message, peerId, signal, modules)
+      signal.throwIfAborted()
+      runOptions.report(report)
+      testimony.took(message)
+      silence.heard()
     }
     if (ending === undefined) throw wrong(request, 'it ended without an outcome')
     return ending
@@ -178,18 +180,19 @@ async function reportOf(
   signal: AbortSignal,
   modules: ReceivePictureModules,
 ): Promise<StageReport> {
-  const received = <P extends Parameters<typeof receivedPicture>[0]>(picture: P) =>
-    receivedPicture(picture, peerId, signal, modules)
   if (message.type === 'node-progress') {
     const { preview, ...step } = message
-    return preview === undefined ? step : { ...step, preview: await received(preview) }
+    if (preview === undefined) return step
+    return { ...step, preview: await receivedPicture(preview, peerId, signal, modules) }
   }
   if (message.type !== 'node-finished') return message
   const { pictures, ui, ...node } = message
   return {
     ...node,
     ...(ui !== undefined && { ui }),
-    ...(pictures !== undefined && { pictures: await Promise.all(pictures.map(received)) }),
+    ...(pictures !== undefined && {
+      pictures: await receivedPictures(pictures, peerId, signal, modules),
+    }),
   }
 }
 

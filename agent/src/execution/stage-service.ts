@@ -4,6 +4,7 @@ import type { StageMessage, StageOutcome, StageRequest } from '@comfymesh/protoc
 import type { Blob } from '@comfymesh/protocol/value'
 import { protocols } from '../mesh/protocols.ts'
 import type { Asking, Rpc } from '../mesh/rpc.ts'
+import { stageKey } from '../planning/signature.ts'
 import { createOutbox } from './outbox.ts'
 import type { StageReport } from './stage-run.ts'
 import type { StageWorker } from './stage-worker.ts'
@@ -38,6 +39,7 @@ export async function serveStages(
     request: StageRequest,
     { peerId, signal }: Asking,
   ): AsyncGenerator<StageMessage> {
+    checkId(request.stage)
     const outbox = createOutbox<Told>((last, next) => isStep(last) && isStep(next))
     const attemptId = ownAttempt(peerId, request.attemptId)
     const run = worker.follow({ ...request, attemptId }, { signal, report: outbox.put })
@@ -57,6 +59,14 @@ export async function serveStages(
     worker.cancel({ stageId, attemptId: ownAttempt(peerId, attemptId) })
     return {}
   })
+}
+
+/** Else it would be taken for another stage, and its results for that one's. */
+function checkId({ id, nodes, outputs, index }: StageRequest['stage']): void {
+  const ownId = stageKey(nodes, outputs, index)
+  if (id === ownId) return
+  const message = `Stage ${id} was refused: it is not the id of its nodes and outputs, which is ${ownId}. Bring both machines to the same release.`
+  throw new MeshError('peer_incompatible', message)
 }
 
 /** Nobody cancels the attempts of others. */

@@ -12,6 +12,9 @@ const INLINE_BYTES = 512 * 1024
 /** ComfyUI's largest picture, 16384 by 16384, barely compressed. */
 const MAX_PICTURE_BYTES = 2 ** 30
 
+/** All pictures of one message are in memory until they are saved. */
+const MAX_MESSAGE_BYTES = 2 * 2 ** 30
+
 /** A preview is of the moment: one that does not fit into the message is left out. */
 export function wirePreview({ bytes, ...preview }: Picture): WirePicture | undefined {
   return bytes.length > INLINE_BYTES ? undefined : { ...preview, data: inline(bytes) }
@@ -39,6 +42,29 @@ function inline(bytes: Uint8Array): { base64: string } {
 export interface ReceivePictureModules {
   readonly fetch: FetchValues
   readonly blobs: Pick<StageBlobs, 'path' | 'hold'>
+}
+
+/**
+ * The pictures of one message, brought one after the other.
+ * @throws MeshError as `receivedPicture`; `corrupt_value` when they take more than fits into memory.
+ */
+export async function receivedPictures(
+  pictures: readonly WireSavedPicture[],
+  peerId: string,
+  signal: AbortSignal,
+  modules: ReceivePictureModules,
+): Promise<HandedPicture[]> {
+  const blobBytes = pictures.map(({ data }) => ('blob' in data ? data.blob.sizeBytes : 0))
+  const sizeBytes = blobBytes.reduce((sum, bytes) => sum + bytes, 0)
+  if (sizeBytes > MAX_MESSAGE_BYTES) {
+    const why = `with the others of its node it is said to have ${sizeBytes} bytes`
+    throw noPicture(peerId, why)
+  }
+  const received: HandedPicture[] = []
+  for (const picture of pictures) {
+    received.push(await receivedPicture(picture, peerId, signal, modules))
+  }
+  return received
 }
 
 /**

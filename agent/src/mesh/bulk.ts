@@ -34,7 +34,7 @@ export interface Bulk {
 export interface BulkServer extends Bulk {
   /** @returns the port. @throws Error `EADDRINUSE` */
   listen(port: number): Promise<number>
-  /** Ends the channels of peers that are refused by now. */
+  /** Ends the channels of peers that are refused by now, and what they could open some with. */
   closeRefused(isRefused: (peerId: string) => boolean): void
   close(): Promise<void>
 }
@@ -139,6 +139,7 @@ export function createBulk(options: BulkOptions, modules: BulkModules): BulkServ
       return port
     },
     closeRefused(isRefused) {
+      tickets.drop(isRefused)
       for (const { peerId, socket } of open) if (isRefused(peerId)) socket.destroy()
     },
     async close() {

@@ -12,6 +12,8 @@ export interface Tickets {
   issue(peerId: string): Ticket
   /** Uses a ticket up. @returns undefined for one that is unknown, used or too old. */
   use(id: string): { readonly peerId: string; readonly key: Buffer } | undefined
+  /** Forgets what these peers have not used. */
+  drop(isDropped: (peerId: string) => boolean): void
 }
 
 export const TICKET_LIFE_MS = 10_000
@@ -38,6 +40,9 @@ export function createTickets(modules: { readonly now: () => number }): Tickets 
       const key = randomBytes(32)
       tickets.set(id, { peerId, key, expiresAtMs: now() + TICKET_LIFE_MS })
       return { id, key }
+    },
+    drop(isDropped) {
+      for (const [id, { peerId }] of tickets) if (isDropped(peerId)) tickets.delete(id)
     },
     use(id) {
       dropExpired()

@@ -4,14 +4,8 @@
  * then chunks are asked for, in any order and several at a time, and come in the order asked.
  */
 import { type ErrorReport, MeshError } from '@comfymesh/protocol/errors'
-import { hashSchema } from '@comfymesh/protocol/value'
 import { z } from 'zod'
 import type { Channel } from '../mesh/channel.ts'
-
-export const openingSchema = z.object({
-  hash: hashSchema,
-  sizeBytes: z.number().int().nonnegative(),
-})
 
 export const chunkRequestSchema = z.object({ chunk: z.number().int().nonnegative() })
 

@@ -1,11 +1,11 @@
 /** Gives peers the blobs that lie here, chunk by chunk. */
 import { type FileHandle, open } from 'node:fs/promises'
 import { MeshError } from '@comfymesh/protocol/errors'
-import { CHUNK_BYTES } from '@comfymesh/protocol/value'
+import { blobSchema, CHUNK_BYTES } from '@comfymesh/protocol/value'
 import { chunkCount, chunkLength } from '../base/blob-hash.ts'
 import type { Channel } from '../mesh/channel.ts'
 import type { BlobStore } from '../store/blobs.ts'
-import { acceptance, chunkRequestSchema, openingSchema, readMessage, refusal } from './messages.ts'
+import { acceptance, chunkRequestSchema, readMessage, refusal } from './messages.ts'
 
 /**
  * A file is read in such pieces, two for each channel: large writes are cheap, and some hundred
@@ -22,7 +22,7 @@ export interface ServeModules {
 /** Answers one channel until the peer ends it. Never throws: how it ends is the other side's to tell. */
 export async function serveChannel(channel: Channel, modules: ServeModules): Promise<void> {
   try {
-    const { hash, sizeBytes } = await readMessage(channel, openingSchema)
+    const { hash, sizeBytes } = await readMessage(channel, blobSchema)
     const release = modules.blobs.hold([hash])
     try {
       await serveBlob(channel, { hash, sizeBytes }, modules)

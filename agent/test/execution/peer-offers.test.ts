@@ -20,6 +20,8 @@ function startOffers(t: Test, own: { catalog?: Catalog } = { catalog: [] }) {
   const documents = new Map<string, JsonValue>()
   const warnings: string[] = []
   const asked: string[] = []
+  /** Peers that answer nonsense. */
+  const liars = new Set<string>()
   let members: MeshPeer[] = [self]
   let tellChange = () => {}
   let gate: Promise<void> = Promise.resolve()
@@ -49,7 +51,7 @@ function startOffers(t: Test, own: { catalog?: Catalog } = { catalog: [] }) {
           return new Map(
             digests.map((digest) => {
               if (!documents.has(digest)) throw new MeshError('not_found', 'it was withdrawn')
-              return [digest, documents.get(digest)!]
+              return [digest, liars.has(peerId) ? 'nonsense' : documents.get(digest)!]
             }),
           )
         },
@@ -69,6 +71,7 @@ function startOffers(t: Test, own: { catalog?: Catalog } = { catalog: [] }) {
     peerOffers,
     warnings,
     asked,
+    liars,
     offer,
     /** The members besides this one from now on. */
     setMembers(...others: MeshPeer[]) {
@@ -143,6 +146,23 @@ t.test('what peers offer appears once it was fetched, and nobody waits for it', 
   t.strictSame(a!.catalog, [model])
   t.strictSame(peerOffers.links(), [{ peerIds: ['me', 'a'], roundTripMs: 7 }])
   t.equal((await peerOffers.offers())[1], a, 'the same object until something changes')
+})
+
+t.test('who lies is given up, and not those who offer the same', async (t) => {
+  const { setMembers, offer, liars, until, holdBack } = startOffers(t)
+  const release = holdBack()
+  liars.add('a')
+  setMembers(...['a', 'b', 'c'].map((peerId) => connected(advertise(offer, peerId))))
+  release()
+  const offers = await until((all) =>
+    all.every(({ absence }) => absence !== 'what it offers is not known yet'),
+  )
+  t.strictSame(absences(offers), {
+    me: undefined,
+    a: 'what it offers is not understood',
+    b: undefined,
+    c: undefined,
+  })
 })
 
 t.test('equal offers are fetched once and are one object', async (t) => {

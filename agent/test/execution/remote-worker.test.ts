@@ -13,6 +13,7 @@ import {
   manualExecutor,
   nodeFinished,
   nodeStarted,
+  stageOf,
   stageRequest,
   step,
   until,
@@ -164,13 +165,23 @@ t.test('nobody cancels the stages of another peer', async (t) => {
   const worker = await serve(executor)
   const run = remote().run(stageRequest('a', { attemptId: 'mine' }), following())
   const { options, end } = await began(0)
-  worker.cancel({ stageId: 'a', attemptId: 'mine' })
-  const attempt = { stageId: 'a', attemptId: 'theirs' }
+  worker.cancel({ stageId: stageOf('a').id, attemptId: 'mine' })
+  const attempt = { stageId: stageOf('a').id, attemptId: 'theirs' }
   t.strictSame(await near.rpc.call('far', protocols.stageCancel, attempt), {})
   t.notOk(options.signal.aborted)
   end()
   await run
   t.strictSame(far.warnings, [])
+})
+
+t.test('a stage under the id of another one', async (t) => {
+  const { serve, remote } = await remoteStages(t)
+  const { executor, runs } = manualExecutor()
+  await serve(executor)
+  const stage = { ...stageOf('a'), id: stageOf('b').id }
+  const run = remote().run(stageRequest('a', { stage }), following())
+  await t.rejects(run, { code: 'peer_incompatible', message: /not the id/ })
+  t.equal(runs.length, 0)
 })
 
 t.test('an agent that knows no stages', async (t) => {
@@ -216,6 +227,13 @@ const preview = {
   mediaType: 'image/png',
   width: 1,
   height: 1,
+}
+const largest = {
+  ...preview,
+  data: { blob: { ...value.blob, sizeBytes: 2 ** 30 } },
+  folder: 'output',
+  filenamePrefix: 'a',
+  batchIndex: 0,
 }
 
 /** What a peer tells, the code that it is answered with, and what the message names. */
@@ -264,9 +282,9 @@ const lies: readonly (readonly [what: string, told: readonly object[], code: str
   ],
   [
     'an absurd size',
-    [...before, finished([{ ...value, blob: { ...value.blob, sizeBytes: 1e12 } }])],
+    [...before, finished([{ ...value, blob: { ...value.blob, sizeBytes: 5e10 } }])],
     'corrupt_value',
-    /1000000000000 bytes/,
+    /50000000000 bytes/,
   ],
   ['no picture', [...before, nodeStarted, { ...step, preview }], 'corrupt_value', /no image\/png/],
   [
@@ -274,16 +292,28 @@ const lies: readonly (readonly [what: string, told: readonly object[], code: str
     [
       ...before,
       nodeStarted,
-      { ...step, preview: { ...preview, data: { blob: { ...value.blob, sizeBytes: 1e12 } } } },
+      { ...step, preview: { ...preview, data: { blob: { ...value.blob, sizeBytes: 5e10 } } } },
     ],
     'corrupt_value',
-    /1000000000000 bytes/,
+    /50000000000 bytes/,
+  ],
+  [
+    'absurdly many pictures',
+    [...before, nodeStarted, { ...nodeFinished, pictures: Array(3).fill(largest) }],
+    'corrupt_value',
+    /3221225472 bytes/,
+  ],
+  [
+    'a size beyond all',
+    [...before, finished([{ ...value, blob: { ...value.blob, sizeBytes: 1e12 } }])],
+    'peer_incompatible',
+    /understood/,
   ],
 ]
 
 t.test('lies', async (t) => {
   const { far, remote } = await remoteStages(t)
-  const request = stageRequest('a', { stage: { ...stageRequest('a').stage, outputs } })
+  const request = stageRequest('a', { stage: stageOf('a', outputs) })
   let told: readonly object[] = honest
   let cancels = 0
   await far.rpc.handle(protocols.stage, async function* () {

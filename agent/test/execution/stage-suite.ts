@@ -10,6 +10,7 @@ import {
   manualExecutor,
   nodeFinished,
   nodeStarted,
+  stageOf,
   stageRequest,
   step,
 } from './stages.ts'
@@ -38,7 +39,7 @@ export function testStageRuns(
   t.test('a stage from its admission to its outcome', async (t) => {
     const { runs, began, peerId } = await manual(t)
     const outputs = [{ nodeId: '1', slot: 0, type: 'LATENT' }]
-    const request = stageRequest('a', { stage: { ...stageRequest('a').stage, outputs } })
+    const request = stageRequest('a', { stage: stageOf('a', outputs) })
     const follower = following()
     const run = runs.run(request, follower)
     const { stage, options, end } = await began(0)

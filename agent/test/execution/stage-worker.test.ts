@@ -12,6 +12,7 @@ import {
   nodeFinished,
   nodeStarted,
   noFetch,
+  stageOf,
   stageRequest,
   step,
   testBlobs,
@@ -183,7 +184,7 @@ t.test('a stage that is admitted anew while its given-up run still ends', async 
 t.test('who only follows may lose its word and come back, also after the end', async (t) => {
   const { worker, began, runs, blobs } = manualWorker()
   const outputs = [{ nodeId: '1', slot: 0, type: 'LATENT' }]
-  const request = stageRequest('a', { stage: { ...stageRequest('a').stage, outputs } })
+  const request = stageRequest('a', { stage: stageOf('a', outputs) })
   const lost = following()
   const first = worker.follow(request, lost)
   const { options, end } = await began(0)
@@ -215,7 +216,7 @@ t.test('who only follows may lose its word and come back, also after the end', a
 t.test('what was made is forgotten when everything is to be', async (t) => {
   const { worker, began, blobs } = manualWorker()
   const outputs = [{ nodeId: '1', slot: 0, type: 'LATENT' }]
-  const request = stageRequest('a', { stage: { ...stageRequest('a').stage, outputs } })
+  const request = stageRequest('a', { stage: stageOf('a', outputs) })
   const first = worker.follow(request, following())
   ;(await began(0)).end({ values: [made('1', 'h')] })
   await first
@@ -257,7 +258,7 @@ t.test('a stage that nobody follows ends after a while', async (t) => {
 t.test('what was made is held and known for a while', async (t) => {
   const { worker, began, blobs, runs } = manualWorker({ keepMs: 5 })
   const outputs = [{ nodeId: '1', slot: 0, type: 'LATENT' }]
-  const request = stageRequest('a', { stage: { ...stageRequest('a').stage, outputs } })
+  const request = stageRequest('a', { stage: stageOf('a', outputs) })
   const first = worker.follow(request, following())
   ;(await began(0)).end({ values: [made('1', 'h')] })
   await first
@@ -270,7 +271,7 @@ t.test('what was made is held and known for a while', async (t) => {
 
 t.test('a cancel that overtakes its stage', async (t) => {
   const { worker, runs } = manualWorker()
-  worker.cancel({ stageId: 'a', attemptId: '1' })
+  worker.cancel({ stageId: stageOf('a').id, attemptId: '1' })
   const late = worker.follow(stageRequest('a', { attemptId: '1' }), following())
   await t.rejects(late, { code: 'interrupted' })
   t.equal(runs.length, 0)
@@ -293,7 +294,7 @@ t.test('inputs are fetched while others compute, and held', async (t) => {
   t.equal(blobs.held.get('h8'), 1)
   runs[0]!.end()
   await first
-  t.equal((await began(1)).stage.id, 'c', 'whoever is ready goes first')
+  t.equal((await began(1)).stage.id, stageOf('c').id, 'whoever is ready goes first')
   passMs(100)
   runs[1]!.end()
   await third

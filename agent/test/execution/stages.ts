@@ -1,17 +1,24 @@
 /** What tests of stages are made of: requests, an executor that ends stages when told to, blobs. */
 import { MeshError } from '@comfymesh/protocol/errors'
 import type { StageRequest } from '@comfymesh/protocol/stage'
+import type { Output } from '@comfymesh/protocol/value'
 import type { StageBlobs } from '../../src/execution/perform-stage.ts'
 import type { StageReport, StageRunOptions } from '../../src/execution/stage-run.ts'
 import type { Executor, RunOptions, Stage, StageResult } from '../../src/executors/executor.ts'
+import { stageKey } from '../../src/planning/signature.ts'
 
-/** A stage of one node, by default of the job j. */
-export function stageRequest(id: string, more: Partial<StageRequest> = {}): StageRequest {
-  const nodes = [{ id: '1', classType: 'TN_Int', inputs: {}, signature: `signature of ${id}` }]
+/** A stage of one node; another name is another stage. */
+export function stageOf(name: string, outputs: Output[] = []): StageRequest['stage'] {
+  const nodes = [{ id: '1', classType: 'TN_Int', inputs: {}, signature: `signature of ${name}` }]
+  return { id: stageKey(nodes, outputs, 0), index: 0, nodes, outputs }
+}
+
+/** By default of the job j. */
+export function stageRequest(name: string, more: Partial<StageRequest> = {}): StageRequest {
   return {
-    stage: { id, index: 0, nodes, outputs: [] },
+    stage: stageOf(name),
     jobId: 'j',
-    attemptId: `attempt at ${id}`,
+    attemptId: `attempt at ${name}`,
     inputs: [],
     expectedMs: 1000,
     previews: true,

@@ -142,6 +142,15 @@ t.test('a peer that is removed loses its sockets', async (t) => {
   await ended
 })
 
+t.test('a peer that is removed loses its unused tickets', async (t) => {
+  const { a, port, ticket } = await startPair(t)
+  const [first, second] = [await ticket(), await ticket()]
+  a.closeRefused((peerId) => peerId === 'somebody')
+  t.ok(await opens(port, first.id, Buffer.from(first.key, 'base64url')))
+  a.closeRefused((peerId) => peerId === 'b')
+  t.notOk(await opens(port, second.id, Buffer.from(second.key, 'base64url')))
+})
+
 t.test('tickets grow old, and a peer has only so many', async (t) => {
   let nowMs = 0
   const tickets = createTickets({ now: () => nowMs })
