@@ -27,6 +27,10 @@ const { values: flags } = parseArgs({
 const minutes = Number(flags.minutes)
 const seed = Number(flags.seed)
 const count = Number(flags.agents)
+if (!(minutes > 0 && Number.isSafeInteger(seed) && Number.isSafeInteger(count) && count >= 2)) {
+  console.error('npm run chaos -- --minutes 10 --seed 1 --agents 4 (two agents at least)')
+  process.exit(2)
+}
 const say = (line: string) => console.log(line)
 
 /** So long after the last fault everything that was accepted has ended. */
@@ -174,6 +178,8 @@ function summary(ends: readonly Ended[], faults: Faults, settledMs: number): voi
   say(`${ends.length} jobs: ${tally(ends.map(({ submission }) => submission.answer))}`)
   say(`shapes: ${tally(ends.map(({ submission }) => submission.shape))}`)
   say(`ends: ${tally(accepted.map(({ state }) => state!.status))}; failures: ${tally(errors)}`)
+  const pictures = ends.flatMap(({ pixels }) => pixels ?? [])
+  say(`${new Set(pictures).size} different pictures`)
   const attempts = accepted.flatMap(({ state }) => state!.attempts)
   say(`attempts at stages: ${tally(attempts.map(({ status }) => status))}`)
   say(`${faults.inflicted.length} faults: ${tally(faults.inflicted.map(({ kind }) => kind))}`)
@@ -216,6 +222,11 @@ async function run(root: string, machines: Machine[]): Promise<string[]> {
 }
 
 const root = mkdtempSync(join(tmpdir(), 'comfymesh-chaos-'))
+// Agents notice by themselves that nobody is there any more.
+process.once('SIGINT', () => {
+  rmSync(root, { recursive: true, force: true })
+  process.exit(130)
+})
 const machines: Machine[] = []
 say(`${count} machines, ${minutes} min, seed ${seed}`)
 const problems = await run(root, machines).catch((error) => [`the chaos itself: ${error.stack}`])
