@@ -23,13 +23,15 @@ export interface Traffic {
   submitUntil(endsAtMs: number): Promise<void>
   /** Answers what paused jobs of a machine ask; with `go` where nothing is left to chance. */
   answerQuestions(machine: Machine, isRandom: boolean): Promise<void>
-  /** Cancels some job of a machine. @returns false where it has none. */
+  /** Cancels some job of a machine. @returns false where none comes in time. */
   cancelOne(machine: Machine): Promise<boolean>
 }
 
 const BURST_PAUSE_MS = { least: 500, most: 6000 }
 /** A mesh that is busy with more proves nothing more. */
 const MOST_UNFINISHED = 20
+/** Jobs are over soon: whoever wants to cancel one waits for it. */
+const JOB_WITHIN_MS = 8000
 
 export function createTraffic(machines: readonly Machine[], chance: Chance): Traffic {
   const submissions: Submission[] = []
@@ -93,8 +95,13 @@ export function createTraffic(machines: readonly Machine[], chance: Chance): Tra
       }
     },
     async cancelOne(machine) {
-      const ids = await jobsOf(machine, 'queued,running,paused')
-      if (ids.length === 0) return false
+      const untilMs = Date.now() + JOB_WITHIN_MS
+      let ids: string[] = []
+      while (ids.length === 0) {
+        if (Date.now() > untilMs) return false
+        await sleep(100)
+        ids = await jobsOf(machine, 'queued,running,paused')
+      }
       const id = chance.pick(ids)
       cancelled(id)
       await machine.ask('POST', `/v1/jobs/${id}/cancel`)
