@@ -2,7 +2,10 @@
  * Four machines that share one model: what each lacks another has, so that a prompt can be made to
  * run where a test wants it, and what is lost can be made again elsewhere.
  */
-import { join } from 'node:path'
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, mkdtempSync, rmdirSync, symlinkSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
 import { isFinished, type JobState, plansOf } from '@comfymesh/protocol/job'
 import type { StageAttempt } from '@comfymesh/protocol/job-stages'
 import type { JsonValue } from '@comfymesh/protocol/json'
@@ -20,7 +23,6 @@ import {
   type Machine,
   type MeshAgent,
   makeMesh,
-  type StartOptions,
   TOKEN,
   until,
 } from './namespaces.ts'
@@ -56,10 +58,17 @@ export interface Fleet {
   nameOf(peerId: string): string
 }
 
+export interface Special {
+  /** As in `StartOptions`. */
+  readonly program?: readonly string[]
+  /** Its values lie on a disk of their own that has so much room. */
+  readonly diskBytes?: number
+}
+
 /** They end with the test. */
 export async function startFleet(
   t: Test,
-  special: { readonly [name in Name]?: Pick<StartOptions, 'program'> } = {},
+  special: { readonly [name in Name]?: Special } = {},
 ): Promise<Fleet> {
   const folder = t.testdir({})
   const network = createNetwork(t, names.length)
@@ -69,10 +78,9 @@ export async function startFleet(
 
   async function start(name: Name): Promise<void> {
     const models = join(folder, name, 'models')
-    agents[name] = await machines[name].start(name, {
-      argv: ['--models', models],
-      ...special[name],
-    })
+    const { program } = special[name] ?? {}
+    const argv = ['--models', models]
+    agents[name] = await machines[name].start(name, { argv, ...(program && { program }) })
   }
 
   async function job(id: string): Promise<JobState> {
@@ -87,6 +95,8 @@ export async function startFleet(
   for (const [index, name] of names.entries()) {
     machines[name] = network.machines[index]!
     await writeModelParts(join(folder, name, 'models'), cast[name])
+    const { diskBytes } = special[name] ?? {}
+    if (diskBytes !== undefined) mountDisk(t, join(folder, name, 'blobs'), diskBytes)
   }
   await Promise.all(names.map(start))
   await makeMesh(agents.anna, agents.bert, agents.carl, agents.dora)
@@ -131,6 +141,18 @@ export async function startFleet(
   }
 }
 
+/** A disk of its own behind a folder. It lies elsewhere, as the test's folder goes before it does. */
+function mountDisk(t: Test, folder: string, sizeBytes: number): void {
+  const disk = mkdtempSync(join(tmpdir(), 'comfymesh-disk-'))
+  execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${sizeBytes}`, 'tmpfs', disk])
+  t.teardown(() => {
+    execFileSync('umount', ['--lazy', disk])
+    rmdirSync(disk)
+  })
+  mkdirSync(dirname(folder), { recursive: true })
+  symlinkSync(disk, folder)
+}
+
 export function addressOf({ url }: MeshAgent): { url: string; token: string } {
   return { url, token: TOKEN }
 }
@@ -159,6 +181,12 @@ export function drawing(steps: number, side = 64): Prompt {
     ...changed('size', { width: side, height: side }),
     ...changed('sampler', { steps }),
   }
+}
+
+/** All of a picture on one machine. */
+export function wholeOn(peer: string): Partial<PlanOptions> {
+  const affinity = { CLIPTextEncode: peer, KSampler: peer, VAEDecode: peer }
+  return { affinity, fallback: 'none' }
 }
 
 /** What reads and decodes is anna; who samples is to be said. */

@@ -1,10 +1,12 @@
 /**
  * A program of the tests: an agent that lies as long as a file `lie` in its data folder names a
- * lie. It says that its stages succeeded, and hands out something else than what they made.
+ * lie. It says that its stages succeeded and hands out something else than what they made, or it
+ * says that they failed.
  */
 import { existsSync, readFileSync } from 'node:fs'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { MeshError } from '@comfymesh/protocol/errors'
 import { startAgent } from '../../src/agent.ts'
 import { createBlobHasher } from '../../src/base/blob-hash.ts'
 import { parseArguments, settingFlags, settingOptions } from '../../src/cli/arguments.ts'
@@ -36,6 +38,9 @@ const lies: { readonly [name: string]: Lie } = {
     return { ...value, tensors: [{ ...first!, shape: [...first!.shape].reverse() }, ...others] }
   },
   'other node': async (value) => ({ ...value, nodeId: 'another' }),
+  async 'out of memory'() {
+    throw new MeshError('out_of_memory', 'The device has no memory left.')
+  },
 }
 
 function lying(executor: Executor, dataDir: string): Executor {

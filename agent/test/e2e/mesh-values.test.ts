@@ -1,0 +1,167 @@
+/**
+ * What can happen to values between machines: who makes them lies or cannot, the link is slow or
+ * breaks while they are on their way, the disk that they belong on is full.
+ */
+import { readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import type { JobState } from '@comfymesh/protocol/job'
+import type { Prompt } from '@comfymesh/protocol/workflow'
+import t from 'tap'
+import { attemptsAt, drawing, sampledBy, samples, startFleet, wholeOn } from './fleet.ts'
+import { lacking, until } from './namespaces.ts'
+
+t.setTimeout(300_000)
+const skip = lacking() ?? false
+if (skip) t.comment(`NOT TESTED, faults of values between machines: ${skip}`)
+
+const liar = [
+  '--import=tsx',
+  '--conditions=@comfymesh/source',
+  fileURLToPath(new URL('lying-agent.ts', import.meta.url)),
+]
+
+const SIDE = 1024
+/** Of a picture of that side, in 32 bits for each colour. */
+const VALUE_BYTES = SIDE * SIDE * 3 * 4
+const SLOW = 20_000_000
+
+let colour = 0
+
+/** Each has a value that nobody has yet. */
+function bigPicture(): Prompt {
+  const big = { width: SIDE, height: SIDE, batch_size: 1, color: ++colour }
+  const small = { image: ['big', 0], upscale_method: 'area', width: 8, height: 8, crop: 'disabled' }
+  const save = { images: ['small', 0], filename_prefix: `colour-${colour}` }
+  return {
+    big: { class_type: 'EmptyImage', inputs: big },
+    small: { class_type: 'ImageScale', inputs: small },
+    save: { class_type: 'SaveImage', inputs: save },
+  }
+}
+
+/** What it looks like when it is small. */
+const flat = () => `0000${colour.toString(16).padStart(2, '0')}`.repeat(64)
+
+t.test('values', { skip }, async (t) => {
+  const fleet = await startFleet(t, { dora: { program: liar, diskBytes: 4 * 2 ** 20 } })
+  const { machines, agents } = fleet
+
+  /** A big value that bert made is on its slow way to anna. */
+  async function onItsWay(): Promise<string> {
+    await fleet.settle()
+    machines.bert.throttle(SLOW)
+    const affinity = { big: 'bert', small: 'anna', save: 'anna' }
+    const id = await fleet.submit(bigPicture(), { affinity })
+    const folder = join(agents.anna.dataDir, 'blobs', 'partial')
+    await until('a part has come', async () => readdirSync(folder).length > 0)
+    return id
+  }
+
+  const makers = (state: JobState) =>
+    attemptsAt('big', state).map(({ peerId, status }) => `${fleet.nameOf(peerId)} ${status}`)
+
+  await t.test('a slow link', async (t) => {
+    const state = await fleet.ended(await onItsWay())
+    machines.bert.throttle(undefined)
+    t.equal(await fleet.pixels(state), flat())
+    t.strictSame(makers(state), ['bert finished'])
+    t.ok(state.transferBytes >= VALUE_BYTES)
+  })
+
+  await t.test('a slow link that is out for a moment', async (t) => {
+    const id = await onItsWay()
+    machines.bert.pullCable()
+    await sleep(2000)
+    machines.bert.plugIn()
+    const state = await fleet.ended(id)
+    machines.bert.throttle(undefined)
+    t.equal(await fleet.pixels(state), flat())
+    t.strictSame(makers(state), ['bert finished'], 'it is not made again')
+    t.equal(attemptsAt('small', state).length, 1)
+  })
+
+  await t.test('a slow link that breaks', async (t) => {
+    const id = await onItsWay()
+    machines.bert.pullCable()
+    const state = await fleet.ended(id)
+    machines.bert.plugIn()
+    machines.bert.throttle(undefined)
+    t.equal(await fleet.pixels(state), flat())
+    t.equal(makers(state).length, 2, 'it is made again elsewhere')
+    const [blamed] = state.attempts.filter(({ status }) => status === 'failed')
+    t.equal(fleet.nameOf(blamed!.blamedPeerId!), 'bert')
+    t.equal(blamed!.error!.code, 'peer_unreachable')
+  })
+
+  await t.test('the maker is killed while its value is fetched', async (t) => {
+    const id = await onItsWay()
+    await agents.bert.kill()
+    machines.bert.throttle(undefined)
+    const state = await fleet.ended(id)
+    t.equal(await fleet.pixels(state), flat())
+    t.equal(makers(state).length, 2, 'it is made again elsewhere')
+    await fleet.restart('bert')
+  })
+
+  /** Fills dora's disk. @returns makes room again. */
+  function fill(): () => void {
+    const path = join(agents.dora.dataDir, 'blobs', 'fill')
+    try {
+      writeFileSync(path, Buffer.alloc(8 * 2 ** 20))
+    } catch (error) {
+      t.match(error, { code: 'ENOSPC' })
+    }
+    return () => rmSync(path)
+  }
+
+  async function aloneOnCarl(steps: number): Promise<string> {
+    return fleet.pixels(await fleet.ended(await fleet.submit(drawing(steps), wholeOn('carl'))))
+  }
+
+  for (const [when, steps] of [
+    ['before its inputs come', 2],
+    ['while it samples', 60],
+  ] as const) {
+    await t.test(`the disk of the worker is full ${when}`, async (t) => {
+      await fleet.settle()
+      const isBefore = when === 'before its inputs come'
+      const early = isBefore ? fill() : undefined
+      const id = await fleet.submit(drawing(steps), sampledBy('dora'))
+      if (!isBefore) await fleet.reach(id, 'it samples', samples)
+      const makeRoom = early ?? fill()
+      const state = await fleet.ended(id)
+      makeRoom()
+      const [first, second] = attemptsAt('sampler', state)
+      t.match(first, { status: 'failed', error: { code: 'storage_failed' } })
+      t.equal(fleet.nameOf(first!.blamedPeerId!), 'dora')
+      t.not(fleet.nameOf(second!.peerId), 'dora')
+      t.equal(await fleet.pixels(state), await aloneOnCarl(steps))
+    })
+  }
+
+  for (const [index, [lie, code]] of [
+    ['other bytes', 'corrupt_value'],
+    ['no value', 'corrupt_value'],
+    ['other shape', 'corrupt_value'],
+    ['other node', 'corrupt_value'],
+    ['out of memory', 'out_of_memory'],
+  ].entries()) {
+    await t.test(`what the worker says of its stage: ${lie}`, async (t) => {
+      await fleet.settle()
+      // A value that nobody has yet: it would not be fetched otherwise.
+      const steps = 3 + index
+      const path = join(agents.dora.dataDir, 'lie')
+      writeFileSync(path, lie)
+      const state = await fleet.ended(await fleet.submit(drawing(steps), sampledBy('dora')))
+      rmSync(path)
+      const [blamed, ...more] = state.attempts.filter(({ status }) => status === 'failed')
+      t.equal(fleet.nameOf(blamed!.blamedPeerId!), 'dora')
+      t.equal(blamed!.error!.code, code)
+      t.strictSame(more, [])
+      t.not(fleet.nameOf(attemptsAt('sampler', state).at(-1)!.peerId), 'dora')
+      t.equal(await fleet.pixels(state), await aloneOnCarl(steps))
+    })
+  }
+})
