@@ -15,7 +15,7 @@ const LOOK_AGAIN_MS = 100
  */
 export async function returningStages(
   { attempts, stages, plan }: JobState,
-  { offers, now }: Pick<JobPlanModules, 'offers'> & { readonly now: () => number },
+  { offers }: Pick<JobPlanModules, 'offers'>,
   signal: AbortSignal,
 ): Promise<ReadonlySet<string>> {
   const open = attempts.filter(isOpen)
@@ -24,14 +24,14 @@ export async function returningStages(
     ...open.map(({ peerId }) => peerId),
     ...stages.filter(({ values }) => values.length > 0).map(({ peerId }) => peerId),
   ])
-  const deadlineMs = now() + PATIENCE_MS
+  const deadlineMs = performance.now() + PATIENCE_MS
   for (;;) {
     const [here, ...others] = await offers()
     const present = others.filter(({ absence }) => absence === undefined)
     const ids = new Set(present.map(({ advertisement }) => advertisement.peerId))
     const selfId = here?.advertisement.peerId
     const isBack = [...wanted].every((id) => id === selfId || ids.has(id))
-    if (isBack || now() >= deadlineMs || signal.aborted)
+    if (isBack || performance.now() >= deadlineMs || signal.aborted)
       return new Set(open.filter(({ peerId }) => ids.has(peerId)).map(({ stageId }) => stageId))
     await sleep(LOOK_AGAIN_MS, undefined, { signal }).catch(() => {})
   }

@@ -44,10 +44,11 @@ export async function attemptStage(
 ): Promise<AttemptEnding> {
   const { job, stage, placement, signal } = options
   const { peerId } = placement
-  const startedAtMs = modules.now()
+  // Not the clock of the day, which may be set meanwhile.
+  const startedAtMs = performance.now()
   const end = (result: AttemptEnding['result']) => ({
     options,
-    elapsedMs: modules.now() - startedAtMs,
+    elapsedMs: performance.now() - startedAtMs,
     result,
   })
   // A stage whose results cannot be kept need not go on.

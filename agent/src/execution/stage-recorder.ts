@@ -37,7 +37,6 @@ export interface StageRecorderOptions {
 export interface StageRecorderModules {
   readonly pictures: Pick<PictureFiles, 'save' | 'exist'>
   readonly results: Pick<KnownResults, 'recall' | 'remember'>
-  readonly now: () => number
 }
 
 export interface StageRecorder {
@@ -53,7 +52,7 @@ export function createStageRecorder(
   modules: StageRecorderModules,
 ): StageRecorder {
   const { job, peerId, signal } = options
-  const isDue = createProgressThrottle(modules.now)
+  const isDue = createProgressThrottle(() => performance.now())
   /** ComfyUI announces all cached nodes at once, before the first that runs. */
   let prelude: CachedNodes | undefined = options.cached && {
     nodeIds: [...options.cached.nodeIds],

@@ -141,13 +141,14 @@ t.test('values', { skip }, async (t) => {
     })
   }
 
-  for (const [index, [lie, code]] of [
+  const lies = [
     ['other bytes', 'corrupt_value'],
     ['no value', 'corrupt_value'],
     ['other shape', 'corrupt_value'],
     ['other node', 'corrupt_value'],
     ['out of memory', 'out_of_memory'],
-  ].entries()) {
+  ] as const
+  for (const [index, [lie, code]] of lies.entries()) {
     await t.test(`what the worker says of its stage: ${lie}`, async (t) => {
       await fleet.settle()
       // A value that nobody has yet: it would not be fetched otherwise.

@@ -53,8 +53,8 @@ async function attempt(initial: JobState, output: string) {
         events.push(...records.map(({ event }) => event))
       },
     },
-    now: () => 1,
     publish: () => {},
+    now: () => 1,
     warn: () => {},
   })
   const recorder = createStageRecorder(
@@ -68,7 +68,7 @@ async function attempt(initial: JobState, output: string) {
       texts: () => [],
       onFailure: () => {},
     },
-    { pictures, results: createKnownResults({ filesExist: pictures.exist }), now: () => 1 },
+    { pictures, results: createKnownResults({ filesExist: pictures.exist }) },
   )
   recorder.report({ type: 'node-started', nodeId: '2' })
   recorder.report(finished)
