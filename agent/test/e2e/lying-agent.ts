@@ -1,7 +1,7 @@
 /**
  * A program of the tests: an agent that lies as long as a file `lie` in its data folder names a
  * lie. It says that its stages succeeded and hands out something else than what they made, or it
- * says that they failed.
+ * says that they failed. The clock of its machine is a day ahead.
  */
 import { existsSync, readFileSync } from 'node:fs'
 import { readFile, writeFile } from 'node:fs/promises'
@@ -55,6 +55,10 @@ function lying(executor: Executor, dataDir: string): Executor {
     },
   }
 }
+
+const DAY_MS = 24 * 60 * 60 * 1000
+const trueNow = Date.now
+Date.now = () => trueNow() + DAY_MS
 
 const given = parseArguments(settingOptions, process.argv.slice(3))
 const settings = loadSettings({ flags: settingFlags(given) })

@@ -106,6 +106,18 @@ t.test('faults', { skip }, async (t) => {
     const files = readdirSync(agents.anna.outputDir)
     t.equal(files.filter((file) => file.startsWith(`${filename_prefix}_`)).length, 1)
   })
+  await t.test('the submitter and the worker are killed', async (t) => {
+    const { id } = await atWork()
+    await Promise.all([agents.anna.kill(), agents.bert.kill()])
+    await fleet.restart('anna')
+    const state = await fleet.ended(id)
+    t.equal(await fleet.pixels(state), expected)
+    const [first, second, ...more] = attemptsAt('sampler', state)
+    t.equal(first!.status, 'given-up')
+    t.equal(second!.status, 'finished')
+    t.not(second!.peerId, first!.peerId)
+    t.strictSame(more, [])
+  })
 })
 
 /** The child process in which an agent's nodes run. */

@@ -53,16 +53,18 @@ t.test('values', { skip }, async (t) => {
     await fleet.settle()
     machines.bert.throttle(SLOW)
     const affinity = { big: 'bert', small: 'anna', save: 'anna' }
-    const id = await fleet.submit(bigPicture(), { affinity })
     const folder = join(agents.anna.dataDir, 'blobs', 'partial')
-    await until('a part has come', async () => readdirSync(folder).length > 0)
+    const before = readdirSync(folder)
+    const id = await fleet.submit(bigPicture(), { affinity })
+    const isNew = (file: string) => !before.includes(file)
+    await until('a part has come', async () => readdirSync(folder).some(isNew))
     return id
   }
 
   const makers = (state: JobState) =>
     attemptsAt('big', state).map(({ peerId, status }) => `${fleet.nameOf(peerId)} ${status}`)
 
-  await t.test('a slow link', async (t) => {
+  await t.test('a slow link that loses packets', async (t) => {
     const state = await fleet.ended(await onItsWay())
     machines.bert.throttle(undefined)
     t.equal(await fleet.pixels(state), flat())
@@ -95,6 +97,16 @@ t.test('values', { skip }, async (t) => {
     t.equal(blamed!.error!.code, 'peer_unreachable')
   })
 
+  await t.test('the maker freezes while its value is fetched', async (t) => {
+    const id = await onItsWay()
+    agents.bert.freeze()
+    machines.bert.throttle(undefined)
+    const state = await fleet.ended(id)
+    agents.bert.thaw()
+    t.equal(await fleet.pixels(state), flat())
+    t.equal(makers(state).length, 2, 'it is made again elsewhere')
+  })
+
   await t.test('the maker is killed while its value is fetched', async (t) => {
     const id = await onItsWay()
     await agents.bert.kill()
@@ -103,6 +115,16 @@ t.test('values', { skip }, async (t) => {
     t.equal(await fleet.pixels(state), flat())
     t.equal(makers(state).length, 2, 'it is made again elsewhere')
     await fleet.restart('bert')
+  })
+
+  await t.test('who fetches is killed meanwhile', async (t) => {
+    const id = await onItsWay()
+    await agents.anna.kill()
+    machines.bert.throttle(undefined)
+    await fleet.restart('anna')
+    const state = await fleet.ended(id)
+    t.equal(await fleet.pixels(state), flat())
+    t.strictSame(makers(state), ['bert finished'], 'it is not made again')
   })
 
   /** Fills dora's disk. @returns makes room again. */
@@ -140,6 +162,22 @@ t.test('values', { skip }, async (t) => {
       t.equal(await fleet.pixels(state), await aloneOnCarl(steps))
     })
   }
+
+  await t.test('the clock of the worker is a day ahead', async (t) => {
+    await fleet.settle()
+    const steps = 2
+    const state = await fleet.ended(await fleet.submit(drawing(steps), sampledBy('dora', 'none')))
+    t.strictSame(
+      attemptsAt('sampler', state).map(({ status }) => status),
+      ['finished'],
+    )
+    const told = state.nodes.flatMap(({ startedAtMs = 0 }) => startedAtMs)
+    t.ok(
+      told.every((atMs) => atMs <= Date.now()),
+      'by the clock of who tells it',
+    )
+    t.equal(await fleet.pixels(state), await aloneOnCarl(steps))
+  })
 
   const lies = [
     ['other bytes', 'corrupt_value'],

@@ -35,7 +35,7 @@ export interface Machine {
   plugIn(): void
   /** Gives it another address; what was connected is cut. */
   move(address: string): void
-  /** Lets no more than so much through to it from now on; undefined: all that there is. */
+  /** Lets no more than so much through from now on, the rest is lost; undefined: all that there is. */
   throttle(bitsPerSecond: number | undefined): void
 }
 
@@ -156,7 +156,7 @@ function createMachine(t: Test, id: string, net: string, host: number): Machine 
         const where = ['dev', device, 'root']
         if (bitsPerSecond === undefined) tc(...words, 'delete', ...where)
         else {
-          const rate = ['rate', String(bitsPerSecond), 'burst', '32kb', 'latency', '200ms']
+          const rate = ['rate', String(bitsPerSecond), 'burst', '32kb', 'latency', '5ms']
           tc(...words, 'replace', ...where, 'tbf', ...rate)
         }
       }
