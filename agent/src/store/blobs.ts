@@ -44,6 +44,8 @@ export interface BlobStoreOptions {
   readonly folder: string
   /** So much may lie here before the least used go; by default 4 GB, or a quarter of the free disk. */
   readonly budgetBytes?: number
+  /** How often it looks for what nobody needs any more. */
+  readonly lookMs?: number
 }
 
 export interface BlobStoreModules {
@@ -63,6 +65,8 @@ const DEFAULT_BUDGET_BYTES = 4 * 2 ** 30
 const FREE_DISK_SHARE = 1 / 4
 const UNUSED_MS = 24 * 60 * 60 * 1000
 const LOOK_MS = 10 * 60 * 1000
+/** So long a fetch that broke off may be taken up again; after a restart, as long as what is unused. */
+const UNFINISHED_MS = 60 * 60 * 1000
 
 /**
  * Opens the store of a folder, and clears what a kill left behind: files that were being written go,
@@ -115,6 +119,22 @@ export async function openBlobStore(
     for (const [hash, entry] of entries) {
       const isOld = now() - entry.usedAtMs > UNUSED_MS
       if (isOld && !holds.has(hash)) await remove(hash, entry)
+    }
+  }
+
+  /** What arrives is held meanwhile, however slowly it comes. */
+  async function removePartial(olderMs: number): Promise<void> {
+    for (const name of await readdir(partialFolder)) {
+      if (!holds.has(name)) await removeOld(join(partialFolder, name), now() - olderMs)
+    }
+  }
+
+  async function look(): Promise<void> {
+    try {
+      await removeUnused()
+      await removePartial(UNFINISHED_MS)
+    } catch (error) {
+      warn(`The folder ${folder} could not be tidied. Check the disk of the data folder.`, error)
     }
   }
 
@@ -179,7 +199,7 @@ export async function openBlobStore(
   })
   try {
     await prepare([folder, partialFolder], stagingFolder)
-    await removeOld(partialFolder, now() - UNUSED_MS)
+    await removePartial(UNUSED_MS)
     for (const hash of await markedBlobs(folder)) await checkUnsynced(hash)
     for (const name of await readdir(folder)) {
       if (!hashSchema.safeParse(name).success) continue
@@ -200,7 +220,7 @@ export async function openBlobStore(
   const budgetBytes = options.budgetBytes ?? (await defaultBudget(folder, totalBytes))
   await removeUnused()
   await makeRoom(0)
-  const timer = setInterval(() => void removeUnused(), LOOK_MS).unref()
+  const timer = setInterval(() => void look(), options.lookMs ?? LOOK_MS).unref()
 
   return {
     stagingFolder,
@@ -257,11 +277,10 @@ async function removeFiles(path: string): Promise<boolean> {
   }
 }
 
-async function removeOld(folder: string, beforeMs: number): Promise<void> {
-  for (const name of await readdir(folder)) {
-    const path = join(folder, name)
-    if ((await stat(path)).mtimeMs < beforeMs) await rm(path, { force: true })
-  }
+async function removeOld(path: string, beforeMs: number): Promise<void> {
+  // It may have been moved meanwhile, and Windows keeps one that is open.
+  const found = await stat(path).catch(() => undefined)
+  if (found !== undefined && found.mtimeMs < beforeMs) await removeFiles(path)
 }
 
 async function defaultBudget(folder: string, usedBytes: number): Promise<number> {

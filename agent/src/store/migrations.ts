@@ -37,7 +37,9 @@ async function summariseFinished(database: Database): Promise<Write[]> {
     for await (const key of database.keys({ gt: `${list}/`, lt: `${list}/\uffff` })) {
       const text = await database.get(jobKey(key.slice(`${list}/`.length + 15 + 1)))
       writes.push({ type: 'del', key })
-      if (text !== undefined) writes.push(summaryRow(parseState(text)))
+      if (text === undefined) continue
+      const row = unlessDamaged(() => summaryRow(parseState(text)))
+      if (row !== undefined) writes.push(row)
     }
   }
   return writes
@@ -50,9 +52,19 @@ async function summariseFinished(database: Database): Promise<Write[]> {
 async function requeueRetried(database: Database): Promise<Write[]> {
   const writes: Write[] = []
   for await (const [key, text] of database.iterator({ gt: 'event/', lt: 'event/\uffff' })) {
-    const { type, jobId, atMs } = parseJson(text) as JsonObject
-    if (type !== 'retried') continue
+    const event = unlessDamaged(() => parseJson(text) as JsonObject | null)
+    if (event?.type !== 'retried') continue
+    const { jobId, atMs } = event
     writes.push({ type: 'put', key, value: stringifyJson({ type: 'requeued', jobId, atMs }) })
   }
   return writes
+}
+
+/** One row that nobody can read stays as it is: the store tells of it, and the others count. */
+function unlessDamaged<T>(read: () => T): T | undefined {
+  try {
+    return read()
+  } catch {
+    return undefined
+  }
 }

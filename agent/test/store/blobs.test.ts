@@ -180,3 +180,24 @@ t.test('a folder that cannot be made', async (t) => {
     code: 'storage_failed',
   })
 })
+
+t.test('what was given up while it arrived goes after a while', async (t) => {
+  const folder = join(t.testdir(), 'blobs')
+  const partial = join(folder, 'partial')
+  mkdirSync(partial, { recursive: true })
+  const earlier = new Date(Date.now() - DAY_MS / 12)
+  for (const name of ['given-up', 'arriving', 'recent']) {
+    writeFileSync(join(partial, name), 'par')
+    if (name !== 'recent') utimesSync(join(partial, name), earlier, earlier)
+  }
+  const store = await openStore(t, { folder, lookMs: 2 })
+  const release = store.hold(['arriving'])
+  const gone = async (name: string) => {
+    while (existsSync(join(partial, name))) await new Promise((resolve) => setImmediate(resolve))
+  }
+  await gone('given-up')
+  t.strictSame(readdirSync(partial).sort(), ['arriving', 'recent'])
+  release()
+  await gone('arriving')
+  t.strictSame(readdirSync(partial), ['recent'])
+})
