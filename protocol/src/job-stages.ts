@@ -38,6 +38,7 @@ export function stageChanges(state: JobState, event: StageEvent): Partial<JobSta
       return { attempts: [...others, attempt] }
     }
     case 'stage-began':
+      if (before?.status !== 'sent') return {}
       return { attempts: changed({ status: 'computing', beganAtMs: atMs }) }
     case 'stage-finished': {
       if (state.stages.some((stage) => stage.stageId === stageId)) return {}
@@ -49,6 +50,7 @@ export function stageChanges(state: JobState, event: StageEvent): Partial<JobSta
       }
     }
     case 'stage-failed': {
+      if (before === undefined || !isOpen(before)) return {}
       const { error, blamedPeerId } = event
       return { attempts: changed({ status: 'failed', endedAtMs: atMs, error, blamedPeerId }) }
     }

@@ -13,7 +13,7 @@ import {
   type StageState,
   stageChanges,
 } from './job-stages.ts'
-import type { JsonObject, JsonValue } from './json.ts'
+import { type JsonObject, type JsonValue, stringifyJson } from './json.ts'
 import { type Plan, type PlanOptions, planOptionsOf, planSchema } from './plan.ts'
 import { promptSchema } from './prompt-schema.ts'
 import { valueReferenceSchema } from './value.ts'
@@ -280,6 +280,7 @@ function changes(state: JobState, event: Change): Partial<JobState> {
     case 'started':
       return { status: 'running', startedAtMs: event.atMs }
     case 'planned': {
+      if (isTold(state, event)) return {}
       const attempts = giveUp(state.attempts, event.atMs, isNotIn(event.plan))
       return {
         plan: event.plan,
@@ -321,6 +322,12 @@ function changes(state: JobState, event: Change): Partial<JobState> {
     default:
       return nodeChanges(state, event)
   }
+}
+
+/** Streams of events may repeat some. */
+function isTold({ plan, plannedAtMs }: JobState, event: JobEventOf<'planned'>): boolean {
+  if (plan === undefined || plannedAtMs !== event.atMs) return false
+  return stringifyJson(plan) === stringifyJson(event.plan)
 }
 
 type NodeEvent = JobEventOf<'node-started' | 'node-progress' | 'picture-named' | 'node-finished'>

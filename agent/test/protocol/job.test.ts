@@ -190,6 +190,38 @@ t.test('a stage that fails on one peer and is finished by another', async (t) =>
   t.equal(done.transferBytes, 100)
 })
 
+t.test('what is told twice changes nothing', async (t) => {
+  const told: Change[] = [
+    accepted,
+    { type: 'started' },
+    { type: 'planned', plan: planOf({ a: 'p', b: 'q' }) },
+    { type: 'nodes-cached', nodeIds: ['1'], outputs: {} },
+    sent('a', 'p', 'a-1'),
+    { type: 'stage-began', stageId: 'a', attemptId: 'a-1' },
+    { type: 'node-started', nodeId: 'a1', peerId: 'p' },
+    { type: 'node-progress', nodeId: 'a1', value: 3, max: 20 },
+    { type: 'stage-failed', stageId: 'a', peerId: 'p', attemptId: 'a-1', error, blamedPeerId: 'p' },
+    { type: 'planned', plan: planOf({ a: 'q', b: 'q' }) },
+    sent('a', 'q', 'a-2'),
+    { type: 'stage-began', stageId: 'a', attemptId: 'a-2' },
+    { type: 'node-started', nodeId: 'a1', peerId: 'q' },
+    { type: 'node-finished', nodeId: 'a1', cached: false, elapsedMs: 1 },
+    finishedStage('a', 'q', 'a-2'),
+    { type: 'requeued' },
+    { type: 'completed' },
+  ]
+  let state: JobState | undefined
+  for (const [index, change] of told.entries()) {
+    const event = { ...change, jobId: 'j', atMs: index } as JobEvent
+    const once = foldJob(state, event)
+    state = foldJob(once, structuredClone(event))
+    t.strictSame(state, once, change.type)
+  }
+  const late = { type: 'stage-began', stageId: 'a', attemptId: 'a-1' } as const
+  const before = fold(...told.slice(0, 9))
+  t.strictSame(foldJob(before, { ...late, jobId: 'j', atMs: 50 }), before, 'after its failure')
+})
+
 t.test('attempts that nobody waits for any more are given up', async (t) => {
   const begun: Change[] = [
     accepted,
