@@ -249,7 +249,7 @@ async function startParts(
         now: Date.now,
       }),
       examine: createExamination(settings, { now: Date.now }),
-      peerLogs: createPeerLogs({ log, ...(mesh && { mesh }) }),
+      peerLogs: createPeerLogs({ peerId }, { log, ...(mesh && { mesh }) }),
       ...(provenPeers && { provenPeers }),
       ...(loadHistory && { loadHistory }),
       links: planning.links,

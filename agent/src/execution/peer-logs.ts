@@ -1,4 +1,5 @@
 /** The log of every peer: this machine's as it is kept, the others' by asking them. */
+import { MeshError } from '@comfymesh/protocol/errors'
 import type { LogLine, LogRequest } from '@comfymesh/protocol/log-lines'
 import type { Mesh } from '../mesh/mesh.ts'
 import { protocols } from '../mesh/protocols.ts'
@@ -15,14 +16,20 @@ export interface PeerLogs {
 export interface PeerLogsModules {
   readonly log: Pick<Log, 'recent'>
   /** Absent where the settings switch it off. */
-  readonly mesh?: Pick<Mesh, 'peerId' | 'rpc'>
+  readonly mesh?: Pick<Mesh, 'rpc'>
 }
 
-export function createPeerLogs({ log, mesh }: PeerLogsModules): PeerLogs {
+/** @param options.peerId of this machine. */
+export function createPeerLogs(
+  options: { readonly peerId: string },
+  { log, mesh }: PeerLogsModules,
+): PeerLogs {
   return {
-    async read(request, peerId) {
-      if (mesh === undefined || peerId === undefined || peerId === mesh.peerId) {
-        return log.recent(request)
+    async read(request, peerId = options.peerId) {
+      if (peerId === options.peerId) return log.recent(request)
+      if (mesh === undefined) {
+        const message = `The log of ${peerId} cannot be asked for: this agent takes part in no mesh, as its settings say (--mesh off). Start it without.`
+        throw new MeshError('mesh_unavailable', message)
       }
       const rpc = await mesh.rpc()
       return rpc.call(peerId, protocols.logs, request)

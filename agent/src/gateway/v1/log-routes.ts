@@ -49,6 +49,7 @@ export function logRoutes({ peerLogs }: LogModules): Route[] {
             schema: z.object({ lines: z.array(logLineSchema) }),
           },
           502: { description: 'The machine does not answer, or its comfymesh is too old' },
+          503: { description: 'Another machine is asked for, and this agent has no mesh' },
         },
       },
       handle: async (request) => {
