@@ -7,6 +7,8 @@ import type { StageWork } from './stage-work.ts'
 
 export interface KeptStages {
   add(stageId: string, work: StageWork): void
+  /** Keeps bytes for a while, as the values of a stage. */
+  keep(hashes: readonly string[]): void
   /** What an attempt may join: what was made, as long as it is all here, or its own failure. */
   get(stageId: string, attemptId: string): StageWork | undefined
   /** Forgets what stages told: asked again they run again. Their values stay for who needs them. */
@@ -40,6 +42,10 @@ export function createKeptStages(
     endings.set(end, timer.unref())
   }
 
+  function keep(hashes: readonly string[]): void {
+    if (hashes.length > 0) afterAWhile(blobs.hold(hashes))
+  }
+
   function forget(stageId: string, work: StageWork): void {
     if (stages.get(stageId)?.work === work) stages.delete(stageId)
   }
@@ -55,8 +61,7 @@ export function createKeptStages(
 
   return {
     add(stageId, work) {
-      const hashes = work.values().map(({ blob }) => blob.hash)
-      if (hashes.length > 0) afterAWhile(blobs.hold(hashes))
+      keep(work.values().map(({ blob }) => blob.hash))
       // Whoever asked in this process has all of it, and its pictures are on their way to disk.
       if (!work.mayBeAskedAgain) return
       stages.delete(stageId)
@@ -64,6 +69,7 @@ export function createKeptStages(
       afterAWhile(() => forget(stageId, work))
       makeRoom()
     },
+    keep,
     get(stageId, attemptId) {
       const work = stages.get(stageId)?.work
       if (work === undefined || work.isGivenUp) return undefined

@@ -31,6 +31,8 @@ export interface PerformModules {
   readonly blobs: StageBlobs
   readonly fetch: FetchValues
   readonly device: Device
+  /** Keeps what it makes from the first adopted value on, until its maker has taken note of all. */
+  readonly holdMade: (hashes: readonly string[]) => void
   readonly now: () => number
 }
 
@@ -86,7 +88,7 @@ export async function performStage(
       const run = { id, nodes, outputs, inputs, jobId }
       const result = await executor.run(run, { signal, report })
       const computeMs = now() - beganAtMs
-      const made = await keep(outputs, result.values, selfId, blobs)
+      const made = await keep(outputs, result.values, selfId, modules)
       const { provider, sessionMs } = result
       const times = { waitMs, transferMs, transferBytes, computeMs, sessionMs }
       return { values: made, ...times, ...(provider !== undefined && { provider }) }
@@ -109,12 +111,14 @@ async function keep(
   wanted: readonly Output[],
   made: readonly MadeValue[],
   selfId: string,
-  blobs: StageBlobs,
+  { blobs, holdMade }: Pick<PerformModules, 'blobs' | 'holdMade'>,
 ): Promise<ValueReference[]> {
   if (made.length !== wanted.length) {
     const message = `The executor made ${made.length} values where ${wanted.length} were wanted.`
     throw new MeshError('internal', message)
   }
+  // Together they may be more than the store likes to keep: the last must not push out the first.
+  holdMade(made.map(({ blob }) => blob.hash))
   await Promise.all(made.map(({ path, blob }) => blobs.adopt(path, blob)))
   return made.map(({ path: _, ...value }) => ({
     ...value,

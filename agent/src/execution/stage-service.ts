@@ -12,7 +12,7 @@ import { wirePictures, wirePreview } from './wire-pictures.ts'
 
 export interface StageServiceModules {
   readonly rpc: Pick<Rpc, 'handle'>
-  readonly worker: Pick<StageWorker, 'follow' | 'cancel'>
+  readonly worker: Pick<StageWorker, 'follow' | 'cancel' | 'keep'>
   /** Keeps bytes for whoever fetches them (store/blobs.ts). */
   readonly put: (bytes: Uint8Array) => Promise<Blob>
   readonly warn: (message: string, error?: unknown) => void
@@ -32,8 +32,15 @@ export async function serveStages(
   options: { readonly pulseMs?: number },
   modules: StageServiceModules,
 ): Promise<void> {
-  const { rpc, worker } = modules
+  const { rpc, worker, warn } = modules
   const pulseMs = options.pulseMs ?? STAGE_PULSE_MS
+
+  /** For a peer that fetches them when it comes to it, or after it lost its word. */
+  async function put(bytes: Uint8Array): Promise<Blob> {
+    const blob = await modules.put(bytes)
+    worker.keep([blob.hash])
+    return blob
+  }
 
   async function* answer(
     request: StageRequest,
@@ -49,7 +56,7 @@ export async function serveStages(
     )
     for (;;) {
       const told = await outbox.next(pulseMs)
-      yield told === undefined ? { type: 'alive' } : await messageOf(told, modules)
+      yield told === undefined ? { type: 'alive' } : await messageOf(told, { put, warn })
       if (told?.type === 'finished' || told?.type === 'failed') return
     }
   }

@@ -20,7 +20,7 @@ export interface StageWorkerOptions {
   readonly keepMs?: number
 }
 
-export type StageWorkerModules = Omit<PerformModules, 'device'>
+export type StageWorkerModules = Omit<PerformModules, 'device' | 'holdMade'>
 
 export interface StageWorker extends StageRuns {
   /**
@@ -34,6 +34,8 @@ export interface StageWorker extends StageRuns {
   busyMs(): number
   /** Tells when a stage was admitted or has ended. @returns ends it. */
   onChange(listener: () => void): () => void
+  /** Keeps bytes as long as the values of a stage that ends now. */
+  keep(hashes: readonly string[]): void
   /** Stages that ended run again when they are asked for again. */
   forget(): void
   /** Cancels everything and keeps nothing. */
@@ -80,15 +82,21 @@ export function createStageWorker(
   function admit(request: StageRequest): StageWork {
     refuseWhenFull()
     const { stage, expectedMs } = request
+    let releaseMade = () => {}
+    const holdMade = (hashes: readonly string[]) => {
+      releaseMade = modules.blobs.hold(hashes)
+    }
     const perform = (runOptions: StageRunOptions) =>
-      performStage(peerId, request, runOptions, { ...modules, device })
+      performStage(peerId, request, runOptions, { ...modules, device, holdMade })
     const onEnd = () => {
       unfinished.delete(work)
       tellChange()
       // One that was given up may have been admitted anew meanwhile.
-      if (current.get(stage.id) !== work) return
-      current.delete(stage.id)
-      kept.add(stage.id, work)
+      if (current.get(stage.id) === work) {
+        current.delete(stage.id)
+        kept.add(stage.id, work)
+      }
+      releaseMade()
     }
     const work = createStageWork({ expectedMs, abandonedAfterMs }, { perform, onEnd, now })
     unfinished.add(work)
@@ -139,6 +147,7 @@ export function createStageWorker(
       return () => listeners.delete(listener)
     },
     busyMs: () => [...unfinished].reduce((sum, work) => sum + work.remainingMs(), 0),
+    keep: kept.keep,
     forget: () => kept.forget(),
     stop() {
       for (const work of unfinished) work.cancelAll()

@@ -27,6 +27,7 @@ export async function remoteStages(t: Test, options: RemoteOptions = {}) {
   const folder = t.testdir({})
   const open = (name: string) =>
     openBlobStore({ folder: join(folder, name) }, { now: Date.now, warn() {} })
+  const workerBlobs = testBlobs()
   const [nearBlobs, farBlobs] = [await open('near'), await open('far')]
 
   /** Starts the worker there, or another one in its place. */
@@ -34,7 +35,7 @@ export async function remoteStages(t: Test, options: RemoteOptions = {}) {
     const now = () => performance.now()
     const worker = createStageWorker(
       { peerId: 'far', ...options.worker },
-      { executor, blobs: testBlobs(), fetch: noFetch, now },
+      { executor, blobs: workerBlobs, fetch: noFetch, now },
     )
     t.teardown(() => worker.stop())
     const { pulseMs } = options
@@ -66,6 +67,7 @@ export async function remoteStages(t: Test, options: RemoteOptions = {}) {
     far,
     serve,
     remote,
+    workerBlobs,
     /** Resets every stream that is open. */
     breakStreams() {
       for (const stream of near.opened) {

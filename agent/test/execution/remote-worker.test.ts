@@ -6,6 +6,7 @@ import { AGENT_STOPS } from '../../src/execution/stage-run.ts'
 import type { Executor, StageEvent } from '../../src/executors/executor.ts'
 import { protocols } from '../../src/mesh/protocols.ts'
 import type { Rpc } from '../../src/mesh/rpc.ts'
+import { tinyPng } from '../fake-executor.ts'
 import { remoteStages } from './remote-stages.ts'
 import { testStageRuns } from './stage-suite.ts'
 import {
@@ -172,6 +173,24 @@ t.test('nobody cancels the stages of another peer', async (t) => {
   end()
   await run
   t.strictSame(far.warnings, [])
+})
+
+t.test('large pictures are held for whoever fetches them', async (t) => {
+  const { serve, remote, workerBlobs } = await remoteStages(t)
+  const bytes = Buffer.concat([tinyPng(), Buffer.alloc(700_000)])
+  const size = { mediaType: 'image/png', width: 1, height: 1 } as const
+  const place = { folder: 'output', filenamePrefix: 'a', batchIndex: 0 } as const
+  const worker = await serve({
+    async run(_, { report }) {
+      report(nodeStarted as StageEvent)
+      report({ ...nodeFinished, pictures: [{ bytes, ...size, ...place }] } as StageEvent)
+      return { sessionMs: 3, values: [] }
+    },
+  })
+  await remote().run(stageRequest('a'), following())
+  t.strictSame([...workerBlobs.held.values()], [1])
+  worker.stop()
+  t.strictSame([...workerBlobs.held.values()], [0])
 })
 
 t.test('a stage under the id of another one', async (t) => {

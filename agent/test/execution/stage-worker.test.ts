@@ -269,6 +269,24 @@ t.test('what was made is held and known for a while', async (t) => {
   t.equal(runs.length, 2)
 })
 
+t.test('what was made is held from before it is adopted', async (t) => {
+  const { modules, began, blobs } = manualWorker()
+  const heldThen: (number | undefined)[] = []
+  const adopt: typeof blobs.adopt = async (path, blob) => {
+    heldThen.push(blobs.held.get('h'), blobs.held.get('i'))
+    await blobs.adopt(path, blob)
+  }
+  const worker = createStageWorker({ peerId: 'here' }, { ...modules, blobs: { ...blobs, adopt } })
+  const outputs = ['1', '2'].map((nodeId) => ({ nodeId, slot: 0, type: 'LATENT' }))
+  const run = worker.run(stageRequest('a', { stage: stageOf('a', outputs) }), following())
+  ;(await began(0)).end({ values: [made('1', 'h'), made('2', 'i')] })
+  await run
+  t.strictSame(heldThen, [1, 1, 1, 1])
+  t.strictSame([...blobs.held.values()], [1, 1], 'kept for others')
+  worker.stop()
+  t.strictSame([...blobs.held.values()], [0, 0])
+})
+
 t.test('a cancel that overtakes its stage', async (t) => {
   const { worker, runs } = manualWorker()
   worker.cancel({ stageId: stageOf('a').id, attemptId: '1' })
