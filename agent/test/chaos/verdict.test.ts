@@ -84,16 +84,30 @@ const rows: readonly Row[] = [
   },
   {
     about: 'interrupted by nobody',
-    state: state('interrupted'),
+    state: { ...state('interrupted'), startedAtMs: AT_MS + 1 },
     histories: ['desk'],
     complaint: /nobody wanted/,
   },
   {
     about: 'cancelled',
     submission: { cancelledAtMs: AT_MS + 1 },
-    state: state('interrupted'),
+    state: { ...state('interrupted'), startedAtMs: AT_MS + 1 },
     histories: ['desk'],
     complaint: undefined,
+  },
+  {
+    about: 'cancelled before it began',
+    submission: { cancelledAtMs: AT_MS + 1 },
+    state: state('interrupted'),
+    histories: [],
+    complaint: undefined,
+  },
+  {
+    about: 'cancelled while it ran, and in no history',
+    submission: { cancelledAtMs: AT_MS + 1 },
+    state: { ...state('interrupted'), startedAtMs: AT_MS + 1 },
+    histories: [],
+    complaint: /0 histories/,
   },
   {
     about: 'failed in calm',

@@ -73,7 +73,9 @@ export function complaint(
   }
   if (answer === 'refused') return 'it was refused, and is there nevertheless'
   if (!isFinished(state)) return `it hangs: ${state.status}`
-  if (histories.length !== 1) return `it is in ${histories.length} histories`
+  // As in ComfyUI: what was taken out of the queue before it began is in no history.
+  const wanted = state.status === 'interrupted' && state.startedAtMs === undefined ? 0 : 1
+  if (histories.length !== wanted) return `it is in ${histories.length} histories`
   if (state.status === 'interrupted') {
     return cancelledAtMs === undefined ? 'it was interrupted, and nobody wanted that' : undefined
   }
