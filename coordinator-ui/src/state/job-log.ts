@@ -2,7 +2,7 @@
 import type { JobEvent, JobState } from '@comfymesh/protocol/job'
 import { byteSize } from './byte-size.ts'
 import { preciseDuration } from './duration.ts'
-import { findStage, stageTitle } from './plan-words.ts'
+import { failedWhere, findStage, stageTitle } from './plan-words.ts'
 import { nodeTitle } from './progress.ts'
 
 export interface LogEntry {
@@ -63,7 +63,7 @@ function wordsOf(
       return `${peerName(event.peerId)} finished ${stage(event.stageId)} in ${took}${moved}`
     }
     case 'stage-failed':
-      return `${peerName(event.peerId)} failed: ${event.error.message}`
+      return `Failed ${failedWhere(event, peerName)}: ${event.error.message}`
     case 'node-finished':
       return `${nodeTitle(job, event.nodeId)}: ${event.cached ? 'known already' : preciseDuration(event.elapsedMs)}`
     case 'requeued':

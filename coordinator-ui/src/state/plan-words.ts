@@ -1,5 +1,6 @@
 /** The stages of a plan in words: what runs, where, and what travels. Pure. */
 import type { JobState } from '@comfymesh/protocol/job'
+import type { StageAttempt } from '@comfymesh/protocol/job-stages'
 import type { Plan, PlannedStage } from '@comfymesh/protocol/plan'
 import { nodeTitle } from './progress.ts'
 
@@ -20,6 +21,25 @@ export function findStage(job: JobState, stageId: string): PlannedStage | undefi
     ...job.earlierPlans.toReversed().map(({ plan }) => plan),
   ]
   return plans.flatMap((plan) => plan?.stages ?? []).find(({ id }) => id === stageId)
+}
+
+/** `on Anna`; where another machine is to blame, whose value it was: `on Anna, by Bert’s value`. */
+export function failedWhere(
+  { peerId, blamedPeerId = peerId }: Pick<StageAttempt, 'peerId' | 'blamedPeerId'>,
+  nameOf: (peerId: string) => string,
+): string {
+  const on = `on ${nameOf(peerId)}`
+  return blamedPeerId === peerId ? on : `${on}, by ${nameOf(blamedPeerId)}’s value`
+}
+
+/** The attempt that ended a job, if it was one: others may have failed before. */
+export function endingAttempt({ attempts, error }: JobState): StageAttempt | undefined {
+  return attempts.findLast(
+    (attempt) =>
+      attempt.error !== undefined &&
+      attempt.error.code === error?.code &&
+      attempt.error.message === error.message,
+  )
 }
 
 export interface Input {

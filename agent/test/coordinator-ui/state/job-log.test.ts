@@ -13,6 +13,7 @@ t.test('machines and nodes are called by their names, failures say why', async (
     { type: 'node-progress', nodeId: '5', value: 1, max: 9 },
     { type: 'node-finished', nodeId: '5', cached: false, elapsedMs: 4000 },
     { type: 'stage-failed', peerId: 'b', error: { message: 'It died.' } },
+    { type: 'stage-failed', peerId: 'b', blamedPeerId: 'c', error: { message: 'It was wrong.' } },
     { type: 'answered', answer: { peer: 'anna' } },
     { type: 'nodes-cached', nodeIds: ['5'] },
   ].map((event, index) => ({ ...event, jobId: 'j', atMs: index })) as unknown as JobEvent[]
@@ -22,10 +23,11 @@ t.test('machines and nodes are called by their names, failures say why', async (
     [
       'Began',
       'Sample: 4.0 s',
-      'bert failed: It died.',
+      'Failed on bert: It died.',
+      'Failed on bert, by c’s value: It was wrong.',
       'Answered: run it on anna',
       'Known already: Sample',
     ],
   )
-  t.strictSame(log.filter(({ isBad }) => isBad).length, 1)
+  t.strictSame(log.filter(({ isBad }) => isBad).length, 2)
 })

@@ -19,6 +19,7 @@ import { useJob } from '../../state/job.ts'
 import { statusWords } from '../../state/job-status.ts'
 import { usePeerNames } from '../../state/peers.ts'
 import { picturesOf } from '../../state/pictures.ts'
+import { endingAttempt, failedWhere } from '../../state/plan-words.ts'
 import { nodeTitle, progressOf } from '../../state/progress.ts'
 import { settingsOf, tookText } from '../../state/settings-line.ts'
 import { JobLog } from './job-log.tsx'
@@ -136,10 +137,10 @@ function Actions({ job }: { readonly job: JobState }) {
 /** What happened, to what, and what to do: the agent's errors say all three. */
 function Failure({ job }: { readonly job: JobState }) {
   const nameOf = usePeerNames()
-  const attempt = job.attempts.findLast(({ status }) => status === 'failed')
+  const attempt = endingAttempt(job)
   const where = [
     ...(job.endNodeId === undefined ? [] : [`at “${nodeTitle(job, job.endNodeId)}”`]),
-    ...(attempt === undefined ? [] : [`on ${nameOf(attempt.peerId)}`]),
+    ...(attempt === undefined ? [] : [failedWhere(attempt, nameOf)]),
   ].join(' ')
   return (
     <Alert color="red" mb="md" role="alert" title={`It failed ${where}`.trim()}>

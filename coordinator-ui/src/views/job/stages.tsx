@@ -8,7 +8,7 @@ import { Section } from '../../components/section.tsx'
 import { byteSize } from '../../state/byte-size.ts'
 import { preciseDuration } from '../../state/duration.ts'
 import { usePeerNames } from '../../state/peers.ts'
-import { findStage, stageTitle, travellingInputs } from '../../state/plan-words.ts'
+import { failedWhere, findStage, stageTitle, travellingInputs } from '../../state/plan-words.ts'
 import { timelineOf } from '../../state/timeline.ts'
 import { TimelineView } from './timeline-view.tsx'
 
@@ -90,9 +90,15 @@ function Stage({ job, plan, placement }: StageProps) {
           Gets {type} ({byteSize(bytes)}) {from === undefined ? 'as it was known' : `from ${from}`}
         </Text>
       ))}
-      {failed.map(({ attemptId, peerId: on, error }) => (
-        <Alert key={attemptId} color="yellow" py="xs" my="xs" title={`${nameOf(on)} failed it`}>
-          {error?.message}
+      {failed.map((attempt) => (
+        <Alert
+          key={attempt.attemptId}
+          color="yellow"
+          py="xs"
+          my="xs"
+          title={`It failed ${failedWhere(attempt, nameOf)}`}
+        >
+          {attempt.error?.message}
         </Alert>
       ))}
       {rejected.length > 0 && (
