@@ -18,7 +18,6 @@ import { useStore } from '../../state/store.ts'
 
 const PAGE_SIZE = 100
 const ROW_PIXELS = 84
-const DAY_MS = 24 * 60 * 60 * 1000
 
 const ended: readonly JobStatus[] = ['completed', 'failed', 'interrupted']
 
@@ -82,10 +81,12 @@ function useHistory({ search, status, day }: Asked) {
   return { jobs: (data?.pages ?? []).flatMap((page) => page.jobs), error, isPending, loadMore }
 }
 
-/** From midnight to midnight where the reader is. */
+/** From midnight to midnight where the reader is, also when the clocks change. */
 function spanOf(day: string): { sinceMs?: number; untilMs?: number } {
-  const sinceMs = new Date(`${day}T00:00`).getTime()
-  return Number.isNaN(sinceMs) ? {} : { sinceMs, untilMs: sinceMs + DAY_MS }
+  const date = new Date(`${day}T00:00`)
+  const sinceMs = date.getTime()
+  if (Number.isNaN(sinceMs)) return {}
+  return { sinceMs, untilMs: date.setDate(date.getDate() + 1) }
 }
 
 interface FiltersProps {

@@ -17,8 +17,8 @@ export function Reach({ agent }: { readonly agent: AgentState }) {
         ) : (
           agent.isOpenToOthers && (
             <Alert color="yellow" title="Nobody is asked for a token">
-              Whoever reaches these addresses can use this machine. Leave out --token off to have
-              the agent ask.
+              Whoever reaches these addresses can use this machine. Leave out --token
+              open-to-everybody to have the agent ask.
             </Alert>
           )
         )}
