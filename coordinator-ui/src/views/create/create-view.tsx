@@ -1,8 +1,8 @@
 /** From words to a picture: the form on one side, what becomes of it on the other. */
-import { Alert, Loader } from '@mantine/core'
-import { useQuery } from '@tanstack/react-query'
+import type { NodeDefinitions } from '@comfymesh/protocol/workflow'
+import { Alert } from '@mantine/core'
 import { useEffect, useState } from 'react'
-import { nodeDefinitions } from '../../api/comfyui.ts'
+import { WithDefinitions } from '../../components/with-definitions.tsx'
 import { defaultPrompt } from '../../state/default-prompt.ts'
 import { draft } from '../../state/draft.ts'
 import { useStore } from '../../state/store.ts'
@@ -11,36 +11,19 @@ import { DropTarget } from './drop-target.tsx'
 import { Stage } from './stage.tsx'
 
 export function CreateView() {
+  return <WithDefinitions>{(definitions) => <Create definitions={definitions} />}</WithDefinitions>
+}
+
+function Create({ definitions }: { readonly definitions: NodeDefinitions }) {
   const current = useStore(draft)
   const [shownJob, setShownJob] = useState<string>()
-  const { data: definitions, error } = useQuery({
-    queryKey: ['node definitions'],
-    queryFn: ({ signal }) => nodeDefinitions(signal),
-    staleTime: 60_000,
-  })
 
   useEffect(() => {
-    if (definitions === undefined || draft.get() !== undefined) return
+    if (draft.get() !== undefined) return
     const prompt = defaultPrompt(definitions)
     if (prompt) draft.set({ prompt, isSeedRandom: true })
   }, [definitions])
 
-  if (error !== null) {
-    return (
-      <div className="page">
-        <Alert color="red" title="The nodes could not be read">
-          {error.message}
-        </Alert>
-      </div>
-    )
-  }
-  if (definitions === undefined) {
-    return (
-      <div className="page">
-        <Loader aria-label="Reading the nodes" />
-      </div>
-    )
-  }
   if (current === undefined) return <NoModel />
   return (
     <div className="create">

@@ -4,12 +4,12 @@
  */
 import '@xyflow/react/dist/style.css'
 import './editor.css'
-import { Alert, Button, CloseButton, Group, Loader, Text } from '@mantine/core'
+import type { NodeDefinitions } from '@comfymesh/protocol/workflow'
+import { Alert, Button, CloseButton, Group, Text } from '@mantine/core'
 import { useMediaQuery } from '@mantine/hooks'
-import { useQuery } from '@tanstack/react-query'
 import { ReactFlowProvider } from '@xyflow/react'
 import { useEffect, useMemo, useState } from 'react'
-import { nodeDefinitions } from '../../api/comfyui.ts'
+import { WithDefinitions } from '../../components/with-definitions.tsx'
 import { defaultPrompt } from '../../state/default-prompt.ts'
 import { editor, keepEditor, openDocument, UNNAMED } from '../../state/editor/editor.ts'
 import { isEmpty, workflowOfPrompt } from '../../state/editor/from-prompt.ts'
@@ -26,34 +26,17 @@ import { type Files, useFiles } from './use-files.ts'
 const PHONE = '(max-width: 760px)'
 
 export default function EditorView() {
+  useEffect(keepEditor, [])
+  return <WithDefinitions>{(definitions) => <Editor definitions={definitions} />}</WithDefinitions>
+}
+
+function Editor({ definitions }: { readonly definitions: NodeDefinitions }) {
   const [picking, setPicking] = useState<PickerRequest>()
   const isReadOnly = useMediaQuery(PHONE, false, { getInitialValueInEffect: false })
-  const { data: definitions, error } = useQuery({
-    queryKey: ['node definitions'],
-    queryFn: ({ signal }) => nodeDefinitions(signal),
-    staleTime: 60_000,
-  })
-  useEffect(keepEditor, [])
   const context = useMemo(
-    () => definitions && { definitions, isReadOnly, pick: setPicking },
+    () => ({ definitions, isReadOnly, pick: setPicking }),
     [definitions, isReadOnly],
   )
-  if (error !== null) {
-    return (
-      <div className="page">
-        <Alert color="red" title="The nodes could not be read">
-          {error.message}
-        </Alert>
-      </div>
-    )
-  }
-  if (context === undefined) {
-    return (
-      <div className="page">
-        <Loader aria-label="Reading the nodes" />
-      </div>
-    )
-  }
   return (
     <EditorContext.Provider value={context}>
       <ReactFlowProvider>
