@@ -234,6 +234,8 @@ async function startParts(
     },
     {
       runner: jobs,
+      tensors,
+      blobs,
       queueTimes,
       executor,
       planPreview: createPlanPreview({ ...planning, queueTimes }),

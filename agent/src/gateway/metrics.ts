@@ -1,7 +1,9 @@
 /** GET /metrics: what happens here, for Prometheus. */
 import type { FastifyInstance } from 'fastify'
 import type { JobRunner } from '../execution/job-runner.ts'
+import type { BlobStore } from '../store/blobs.ts'
 import { createMetrics, type Metrics } from '../telemetry/metrics.ts'
+import type { Tensors } from '../tensors/tensors.ts'
 import type { Route } from './route.ts'
 
 export interface GatewayMetrics {
@@ -13,19 +15,23 @@ export interface GatewayMetricsModules {
   readonly runner: JobRunner
   /** How many WebSocket clients are connected. */
   readonly sockets: () => number
+  readonly tensors: Pick<Tensors, 'traffic'>
+  readonly blobs: Pick<BlobStore, 'totalBytes'>
 }
 
 /** Counts the requests of the server and the jobs of the runner from now on. */
 export function countEverything(
   server: FastifyInstance,
   { version }: { readonly version: string },
-  { runner, sockets }: GatewayMetricsModules,
+  { runner, sockets, tensors, blobs }: GatewayMetricsModules,
 ): GatewayMetrics {
   const metrics = createMetrics(
     {
       waiting: () => runner.pending().length,
       running: () => runner.running().length,
       sockets,
+      traffic: tensors.traffic,
+      storedBytes: blobs.totalBytes,
     },
     { version },
   )

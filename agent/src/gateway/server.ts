@@ -24,7 +24,7 @@ import { serveFrontend } from './frontend.ts'
 import { FRONTEND_PATH } from './frontend-folder.ts'
 import { routesForFrontend } from './frontend-nodes.ts'
 import { type GuardOptions, installGuards } from './guards.ts'
-import { countEverything } from './metrics.ts'
+import { countEverything, type GatewayMetricsModules } from './metrics.ts'
 import { type AgentIdentity, ownRoutes } from './own-routes.ts'
 import { limitMessages, MAX_SOCKET_MESSAGE_BYTES, MAX_SOCKETS } from './socket-limits.ts'
 import { createEventMemory } from './v1/event-memory.ts'
@@ -51,6 +51,8 @@ export interface GatewayModules
     'meshModels' | 'agentState' | 'examine' | 'peerLogs' | 'provenPeers' | 'loadHistory' | 'links'
   > {
   readonly runner: JobRunner
+  readonly tensors: GatewayMetricsModules['tensors']
+  readonly blobs: GatewayMetricsModules['blobs']
   readonly queueTimes: QueueTimes
   readonly executor: V1Modules['executor']
   readonly planPreview: PlanPreview
@@ -100,7 +102,7 @@ export function createGateway(options: GatewayOptions, modules: GatewayModules):
   sayHowLongToKeep(server)
   endFailedUpgrades(server)
   const metrics = countEverything(server, options.identity, {
-    runner: modules.runner,
+    ...modules,
     sockets: () => server.websocketServer.clients.size,
   })
   server.register(websocket, { options: { maxPayload: MAX_SOCKET_MESSAGE_BYTES } })

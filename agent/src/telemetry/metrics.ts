@@ -13,6 +13,10 @@ export interface MetricSources {
   readonly running: () => number
   /** How many WebSocket clients are connected. */
   readonly sockets: () => number
+  /** Bytes of values and pictures that went between peers since the start. */
+  readonly traffic: () => { readonly receivedBytes: number; readonly sentBytes: number }
+  /** What values and pictures take on disk. */
+  readonly storedBytes: () => number
 }
 
 export interface Metrics {
@@ -42,6 +46,7 @@ export function createMetrics(sources: MetricSources, { version }: { version: st
   const registers = [register]
   collectDefaultMetrics({ register })
   gauges(sources, { version }, registers)
+  trafficCounters(sources, registers)
   const jobs = new Counter({
     name: 'comfymesh_jobs_total',
     help: 'Jobs that ended, by how',
@@ -100,7 +105,7 @@ export function createMetrics(sources: MetricSources, { version }: { version: st
 }
 
 function gauges(
-  { waiting, running, sockets }: MetricSources,
+  { waiting, running, sockets, storedBytes }: MetricSources,
   { version }: { version: string },
   registers: Registry[],
 ): void {
@@ -108,6 +113,7 @@ function gauges(
     ['comfymesh_jobs_waiting', 'Jobs that wait', waiting],
     ['comfymesh_jobs_running', 'Jobs that run', running],
     ['comfymesh_websocket_clients', 'WebSocket clients that are connected', sockets],
+    ['comfymesh_stored_bytes', 'What values and pictures of stages take on disk', storedBytes],
   ] as const
   for (const [name, help, read] of rows) {
     new Gauge({
@@ -125,6 +131,24 @@ function gauges(
     labelNames: ['version'],
     registers,
   }).set({ version }, 1)
+}
+
+function trafficCounters({ traffic }: MetricSources, registers: Registry[]): void {
+  const rows = [
+    ['received', 'Bytes of values that came from other peers', 'receivedBytes'],
+    ['sent', 'Bytes of values that went to other peers', 'sentBytes'],
+  ] as const
+  for (const [direction, help, key] of rows) {
+    new Counter({
+      name: `comfymesh_values_${direction}_bytes_total`,
+      help,
+      registers,
+      collect() {
+        this.reset()
+        this.inc(traffic()[key])
+      },
+    })
+  }
 }
 
 function requestMetrics(registers: Registry[]): Metrics['answered'] {

@@ -16,7 +16,13 @@ type Happening = JobEvent extends infer E ? (E extends JobEvent ? Omit<E, 'jobId
 
 function measured(...events: Happening[]) {
   const metrics = createMetrics(
-    { waiting: () => 3, running: () => 1, sockets: () => 2 },
+    {
+      waiting: () => 3,
+      running: () => 1,
+      sockets: () => 2,
+      traffic: () => ({ receivedBytes: 70, sentBytes: 80 }),
+      storedBytes: () => 90,
+    },
     { version: '1.2.3' },
   )
   let state: JobState | undefined
@@ -45,6 +51,7 @@ t.test('a job that completed', async (t) => {
     },
     { type: 'completed', atMs: 7500 },
   )
+  await metrics.text()
   const text = await metrics.text()
   for (const line of [
     'comfymesh_jobs_total{status="completed"} 1',
@@ -56,6 +63,9 @@ t.test('a job that completed', async (t) => {
     'comfymesh_jobs_waiting 3',
     'comfymesh_jobs_running 1',
     'comfymesh_websocket_clients 2',
+    'comfymesh_stored_bytes 90',
+    'comfymesh_values_received_bytes_total 70',
+    'comfymesh_values_sent_bytes_total 80',
     'comfymesh_info{version="1.2.3"} 1',
   ]) {
     t.ok(text.split('\n').includes(line), line)
