@@ -1,6 +1,8 @@
 /** Where the stages of a prompt run on a network of machines, and what travels for it. */
+import { type JsonValue, stringifyJson } from '@comfymesh/protocol/json'
 import t from 'tap'
-import { attemptsAt, drawing, sampledBy, startFleet } from './fleet.ts'
+import { request } from '../../src/cli/agent-client.ts'
+import { addressOf, attemptsAt, drawing, sampledBy, startFleet } from './fleet.ts'
 import { lacking, until } from './namespaces.ts'
 
 t.setTimeout(300_000)
@@ -47,7 +49,11 @@ t.test('placement', { skip }, async (t) => {
     await fleet.settle()
     const { anna, bert } = fleet.agents
     await bert.kill()
-    await until('anna misses bert', async () => !(await anna.connected()).includes('bert'))
+    const asked = { prompt: drawing(2), extra_data: { comfymesh: sampledBy('bert', 'none') } }
+    const body = stringifyJson(asked as unknown as JsonValue)
+    await until('anna plans without bert', async () => {
+      return !(await request(addressOf(anna), '/v1/plan', { method: 'POST', body })).ok
+    })
 
     const strict = await fleet.ended(await fleet.submit(drawing(2), sampledBy('bert', 'none')))
     t.match(strict, { status: 'failed', error: { code: 'no_peer', message: /bert/ } })
@@ -61,10 +67,10 @@ t.test('placement', { skip }, async (t) => {
     t.strictSame(paused.attempts, [], 'nothing runs before the answer')
     const told = await anna.command('answer', id.slice(0, 8), '--peer', 'dora')
     t.match(told, { code: 0, stderr: '' })
-    const asked = await fleet.ended(id)
-    t.equal(await fleet.pixels(asked), expected)
+    const answered = await fleet.ended(id)
+    t.equal(await fleet.pixels(answered), expected)
     t.strictSame(
-      attemptsAt('sampler', asked).map(({ peerId }) => fleet.nameOf(peerId)),
+      attemptsAt('sampler', answered).map(({ peerId }) => fleet.nameOf(peerId)),
       ['dora'],
     )
   })
