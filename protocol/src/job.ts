@@ -294,7 +294,12 @@ function changes(state: JobState, event: Change): Partial<JobState> {
     }
     case 'paused': {
       const { question, plan, atMs } = event
-      return { status: 'paused', pause: { question, plan, atMs } }
+      // What still runs is cancelled: nobody waits for it while the user thinks.
+      return {
+        status: 'paused',
+        pause: { question, plan, atMs },
+        attempts: giveUp(state.attempts, atMs),
+      }
     }
     case 'answered':
       return answered(state, event.answer)
@@ -385,13 +390,12 @@ function answered(state: JobState, answer: JobAnswer): Partial<JobState> {
   if (state.pause === undefined || answer === 'cancel') return {}
   const { unmet = [] } = state.pause.plan
   const options = optionsOf(state)
-  const rebound = (peer: string) => Object.fromEntries(unmet.map((key) => [key, peer]))
+  const met = Object.entries(options.affinity).filter(([key]) => !unmet.includes(key))
+  const rebound = answer === 'go' ? [] : unmet.map((key) => [key, answer.peer] as const)
+  const affinity = Object.fromEntries([...met, ...rebound])
   return {
     status: 'queued',
-    options:
-      answer === 'go'
-        ? { ...options, fallback: 'auto' }
-        : { ...options, affinity: { ...options.affinity, ...rebound(answer.peer) } },
+    options: { ...options, affinity, ...(answer === 'go' && { fallback: 'auto' }) },
   }
 }
 

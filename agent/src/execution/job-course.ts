@@ -50,13 +50,14 @@ export async function carryOut(
   signal: AbortSignal,
   modules: JobCourseModules,
 ): Promise<Question | undefined> {
-  const course = createCourse(job, modules)
+  const course = createCourse(job, signal, modules)
   const giveUp = () => course.giveUp(signal.reason)
   signal.addEventListener('abort', giveUp)
   try {
     const going = await returningStages(job.state, modules, signal)
     let question = signal.aborted ? undefined : await course.plan(going)
     while (question === undefined && !signal.aborted && (await course.startReady())) {
+      if (signal.aborted) break
       const failed = await course.nextEnding()
       if (failed !== undefined && !signal.aborted) question = await course.planAgain(failed)
     }
@@ -69,14 +70,14 @@ export async function carryOut(
   }
 }
 
-function createCourse(job: LiveJob, modules: JobCourseModules) {
-  const faults = createFaults()
+function createCourse(job: LiveJob, signal: AbortSignal, modules: JobCourseModules) {
+  const faults = createFaults(job.state.attempts)
   const running = new Map<string, Running>()
   let planned: JobPlan
   let ownFailures = 0
 
   async function plan(going: ReadonlySet<string>, last?: MeshError): Promise<Question | undefined> {
-    const circumstances = { running: going, faults, ...(last !== undefined && { last }) }
+    const circumstances = { running: going, faults, signal, ...(last !== undefined && { last }) }
     const next = await planLeft(job, circumstances, modules)
     const { question, placements } = next.plan
     if (question !== undefined) return { type: 'paused', question, plan: next.plan }
@@ -100,6 +101,8 @@ function createCourse(job: LiveJob, modules: JobCourseModules) {
     const inputs = inputsOf(stage.id, planned.plan, job.state, faults)
     if (open === undefined)
       await job.record({ type: 'stage-started', stageId: stage.id, peerId, attemptId })
+    // Cancelled meanwhile: what has not been sent is not sent.
+    if (signal.aborted) return
     const { graph, order } = planned
     const controller = new AbortController()
     const options = {
@@ -114,6 +117,7 @@ function createCourse(job: LiveJob, modules: JobCourseModules) {
     if ('error' in result) return
     const { stage, placement, attemptId } = options
     const stageId = stage.id
+    faults.made(result.outcome.values)
     const finished = { stageId, peerId: placement.peerId, attemptId, elapsedMs, ...result.outcome }
     await job.record({ type: 'stage-finished', ...finished })
   }
@@ -124,6 +128,7 @@ function createCourse(job: LiveJob, modules: JobCourseModules) {
     async startReady(): Promise<boolean> {
       const finished = new Set(job.state.stages.map(({ stageId }) => stageId))
       for (const stage of planned.plan.stages) {
+        if (signal.aborted) return true
         if (finished.has(stage.id) || running.has(stage.id)) continue
         if (stage.after.every((before) => finished.has(before)))
           await start(stage, placementOf(planned.plan, stage))

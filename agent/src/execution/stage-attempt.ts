@@ -11,6 +11,7 @@ import {
   type StageRecorderModules,
   type StageRecorderOptions,
 } from './stage-recorder.ts'
+import { OwnFailure } from './wire-pictures.ts'
 
 export interface StageAttemptOptions extends Pick<StageRecorderOptions, 'cached' | 'texts'> {
   readonly job: LiveJob
@@ -69,7 +70,7 @@ export async function attemptStage(
     // Its own failure to record is the true reason when that is what stopped the stage.
     const ownError = await recorder.settled()
     const error = ownError ?? causeOf(MeshError.from(thrown), options)
-    return end({ error, isOwn: ownError !== undefined })
+    return end({ error, isOwn: ownError !== undefined || thrown instanceof OwnFailure })
   }
 }
 

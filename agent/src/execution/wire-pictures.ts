@@ -81,16 +81,28 @@ export async function receivedPicture<P extends WirePicture>(
     'base64' in data
       ? Buffer.from(data.base64, 'base64')
       : await fetchedBytes(data.blob, peerId, signal, modules)
-  const isIt = signatures[picture.mediaType].every((byte, index) => bytes[index] === byte)
-  if (!isIt) throw noPicture(peerId, `it is no ${picture.mediaType}`)
+  if (!isWhole(bytes, picture.mediaType))
+    throw noPicture(peerId, `it is no ${picture.mediaType}, or a part of one`)
   return { ...picture, bytes }
 }
 
-/** How files of a media type begin. */
+/** How files of a media type begin and end: a PNG with its header and its IEND chunk. */
 const signatures = {
-  'image/png': [0x89, 0x50, 0x4e, 0x47],
-  'image/jpeg': [0xff, 0xd8, 0xff],
+  'image/png': { begin: '89504e470d0a1a0a0000000d49484452', end: '0000000049454e44ae426082' },
+  'image/jpeg': { begin: 'ffd8ff', end: 'ffd9' },
 }
+
+function isWhole(bytes: Uint8Array, mediaType: keyof typeof signatures): boolean {
+  const { begin, end } = signatures[mediaType]
+  const hex = (part: Uint8Array) => Buffer.from(part).toString('hex')
+  return (
+    hex(bytes.subarray(0, begin.length / 2)) === begin &&
+    hex(bytes.subarray(-end.length / 2)) === end
+  )
+}
+
+/** This machine could not keep what a peer sent: no fault of the peer's. */
+export class OwnFailure extends MeshError {}
 
 async function fetchedBytes(
   blob: Blob,
@@ -105,6 +117,10 @@ async function fetchedBytes(
   try {
     await fetch([{ blob, holders: [peerId] }], { signal })
     return await readFile(blobs.path(blob.hash) ?? '')
+  } catch (thrown) {
+    const { code, message, details } = MeshError.from(thrown)
+    if (code !== 'storage_failed') throw thrown
+    throw new OwnFailure(code, message, { details, cause: thrown })
   } finally {
     release()
   }

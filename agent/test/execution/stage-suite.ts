@@ -1,6 +1,8 @@
 /** What everybody who runs stages keeps to, on this machine or another. */
+import { randomBytes } from 'node:crypto'
 import { MeshError } from '@comfymesh/protocol/errors'
 import type { Test } from 'tap'
+import { insertPngText } from '../../src/base/png-text.ts'
 import type { StageRuns } from '../../src/execution/stage-run.ts'
 import type { StageWorkerOptions } from '../../src/execution/stage-worker.ts'
 import type { Executor, SavedPicture, StageEvent } from '../../src/executors/executor.ts'
@@ -76,7 +78,7 @@ export function testStageRuns(
 
   t.test('pictures arrive byte for byte, also large ones', async (t) => {
     const { runs, began } = await manual(t)
-    const large = Buffer.concat([tinyPng(), Buffer.alloc(700_000, 'x')])
+    const large = insertPngText(tinyPng(), [['x', randomBytes(700_000).toString('base64')]])
     const picture = (bytes: Uint8Array, batchIndex: number): SavedPicture => ({
       bytes,
       mediaType: 'image/png',

@@ -280,7 +280,7 @@ t.test('a question and its answers', async (t) => {
   const go = fold(...asked, { type: 'answered', answer: 'go' })
   t.equal(go.status, 'queued')
   t.notOk('pause' in go)
-  t.strictSame(optionsOf(go), { affinity: { A: 'gone', B: 'p' }, fallback: 'auto' })
+  t.strictSame(optionsOf(go), { affinity: { B: 'p' }, fallback: 'auto' }, 'not asked for again')
   const other = fold(...asked, { type: 'answered', answer: { peer: 'q' } }, { type: 'started' })
   t.strictSame(optionsOf(other), { affinity: { A: 'q', B: 'p' }, fallback: 'ask' })
   const cancelled = fold(...asked, { type: 'answered', answer: 'cancel' }, { type: 'interrupted' })
