@@ -82,20 +82,43 @@ async function run(given: Arguments): Promise<number> {
     'Three agents on this computer, each with an identity, folders and models of its own.',
   )
   const root = mkdtempSync(join(tmpdir(), 'comfymesh-demo-'))
-  const started: Machine[] = []
-  // Ctrl-C ends this process; the agents notice and end too.
+  const processes = createProcesses()
   try {
-    const machines = await startAll(root, outputDir, started)
-    const stage = { machines, drawing, story, outputDir }
-    await findEachOther(stage)
-    const whole = await oneTakesAll(stage)
-    const split = await twoShare(stage)
-    const saved = await oneIsLost(stage)
-    return await end([whole, split, saved], outputDir, terminal)
+    return await Promise.race([
+      play({ root, outputDir, drawing, story, terminal, processes }),
+      leaving(),
+    ])
   } finally {
-    await Promise.all(started.map((machine) => machine.stop()))
+    await processes.end()
     rmSync(root, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 })
   }
+}
+
+interface Play {
+  readonly root: string
+  readonly outputDir: string
+  readonly drawing: Drawing
+  readonly story: Story
+  readonly terminal: Terminal
+  readonly processes: Processes
+}
+
+async function play({ root, outputDir, drawing, story, terminal, processes }: Play): Promise<number> {
+  const machines = await startAll(root, outputDir, processes)
+  const stage = { machines, drawing, story, outputDir }
+  await findEachOther(stage)
+  const whole = await oneTakesAll(stage)
+  const split = await twoShare(stage)
+  const saved = await oneIsLost(stage)
+  return end([whole, split, saved], outputDir, terminal)
+}
+
+/** The shell's exit code of a program that Ctrl-C ended. */
+const INTERRUPTED = 130
+
+/** Ctrl-C: the agents are stopped and their folders removed before the program ends. */
+function leaving(): Promise<number> {
+  return new Promise((resolve) => process.once('SIGINT', () => resolve(INTERRUPTED)))
 }
 
 function seedOf(text: string): bigint {
@@ -103,14 +126,34 @@ function seedOf(text: string): bigint {
   throw new UsageError(`--seed should be a number from 0 to 2^64 - 1, not '${text}'.`)
 }
 
-async function startAll(root: string, outputDir: string, started: Machine[]): Promise<Machines> {
+/** Everything that was started, also what has not come so far that it serves. */
+interface Processes {
+  add(one: Pick<Machine, 'stop'>): void
+  /** Ends them all, and at once whatever is still added. */
+  end(): Promise<void>
+}
+
+function createProcesses(): Processes {
+  const all: Pick<Machine, 'stop'>[] = []
+  let isOver = false
+  return {
+    add(one) {
+      all.push(one)
+      if (isOver) void one.stop()
+    },
+    async end() {
+      isOver = true
+      await Promise.all(all.map((one) => one.stop()))
+    },
+  }
+}
+
+async function startAll(root: string, outputDir: string, processes: Processes): Promise<Machines> {
   const threads = Math.max(1, Math.floor(availableParallelism() / 2))
   const all = await Promise.all(
-    cast.map(async ({ name, parts }) => {
-      const machine = await startMachine({ name, parts, root, outputDir, threads })
-      started.push(machine)
-      return machine
-    }),
+    cast.map(({ name, parts }) =>
+      startMachine({ name, parts, root, outputDir, threads, onSpawned: processes.add }),
+    ),
   )
   const [desk, tower, studio] = all as [Machine, Machine, Machine]
   return { desk, tower, studio }

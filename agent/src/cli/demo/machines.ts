@@ -25,6 +25,8 @@ export interface MachineOptions {
   readonly root: string
   readonly outputDir: string
   readonly threads: number
+  /** Told as soon as there is a process to end, whether it will ever serve or not. */
+  readonly onSpawned: (machine: Pick<Machine, 'stop'>) => void
 }
 
 /** @throws Error with what the agent said when it ends instead of serving. */
@@ -50,16 +52,13 @@ export async function startMachine(options: MachineOptions): Promise<Machine> {
     how()
     await exited
   }
-  return {
-    name,
-    agent: { url: await urlOf(child) },
-    kill: () => end(() => child.kill('SIGKILL')),
-    stop: () =>
-      end(() => {
-        if (process.platform === 'win32') child.send('shutdown')
-        else child.kill('SIGTERM')
-      }),
-  }
+  const stop = () =>
+    end(() => {
+      if (process.platform === 'win32') child.send('shutdown')
+      else child.kill('SIGTERM')
+    })
+  options.onSpawned({ stop })
+  return { name, agent: { url: await urlOf(child) }, kill: () => end(() => child.kill('SIGKILL')), stop }
 }
 
 /** The same program as this one, whether built or run from its sources. */
