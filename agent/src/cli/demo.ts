@@ -103,7 +103,14 @@ interface Play {
   readonly processes: Processes
 }
 
-async function play({ root, outputDir, drawing, story, terminal, processes }: Play): Promise<number> {
+async function play({
+  root,
+  outputDir,
+  drawing,
+  story,
+  terminal,
+  processes,
+}: Play): Promise<number> {
   const machines = await startAll(root, outputDir, processes)
   const stage = { machines, drawing, story, outputDir }
   await findEachOther(stage)

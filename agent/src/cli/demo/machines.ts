@@ -58,7 +58,12 @@ export async function startMachine(options: MachineOptions): Promise<Machine> {
       else child.kill('SIGTERM')
     })
   options.onSpawned({ stop })
-  return { name, agent: { url: await urlOf(child) }, kill: () => end(() => child.kill('SIGKILL')), stop }
+  return {
+    name,
+    agent: { url: await urlOf(child) },
+    kill: () => end(() => child.kill('SIGKILL')),
+    stop,
+  }
 }
 
 /** The same program as this one, whether built or run from its sources. */
