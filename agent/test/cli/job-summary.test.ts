@@ -93,7 +93,7 @@ t.test('speed and preparation from the reports of steps', async (t) => {
 
 t.test('a job that is planned again is traced anew', async (t) => {
   const plan = events.find((event) => event.type === 'planned')!
-  const { trace } = play([...events.slice(0, 8), plan])
+  const { trace } = play([...events.slice(0, 8), { ...plan, ...stamp(3300) }])
   t.strictSame(
     trace.map(({ nodeId }) => nodeId),
     ['1'],
