@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 // `npm run test:faults`: all that can happen to the machines of a mesh and to what travels between
-// them, in network namespaces. Plain `npm test` takes the faults of machines and leaves those of values out.
+// them, in network namespaces. Plain `npm test` takes only where work goes.
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 

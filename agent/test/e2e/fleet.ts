@@ -20,6 +20,7 @@ import { madeFiles } from '../../src/cli/saved-pictures.ts'
 import {
   allSeeEachOther,
   createNetwork,
+  lacking,
   type Machine,
   type MeshAgent,
   makeMesh,
@@ -210,3 +211,9 @@ export const samples = ({ nodes }: JobState): boolean =>
   nodes.some(
     ({ nodeId, status, value }) => nodeId === 'sampler' && status === 'running' && value > 0,
   )
+
+/** Why a campaign of minutes is left out here: nobody asked for it, or the machine cannot. */
+export function campaignLacks(): string | false {
+  const isWanted = process.env.COMFYMESH_LONG_TESTS !== undefined
+  return isWanted ? (lacking() ?? false) : 'it takes minutes; see `npm run test:faults`'
+}

@@ -9,12 +9,19 @@ import { fileURLToPath } from 'node:url'
 import type { JobState } from '@comfymesh/protocol/job'
 import type { Prompt } from '@comfymesh/protocol/workflow'
 import t from 'tap'
-import { attemptsAt, drawing, sampledBy, samples, startFleet, wholeOn } from './fleet.ts'
-import { lacking, until } from './namespaces.ts'
+import {
+  attemptsAt,
+  campaignLacks,
+  drawing,
+  sampledBy,
+  samples,
+  startFleet,
+  wholeOn,
+} from './fleet.ts'
+import { until } from './namespaces.ts'
 
 t.setTimeout(300_000)
-const isWanted = process.env.COMFYMESH_LONG_TESTS !== undefined
-const skip = isWanted ? (lacking() ?? false) : 'it takes minutes; see `npm run test:faults`'
+const skip = campaignLacks()
 if (skip) t.comment(`NOT TESTED, faults of values between machines: ${skip}`)
 
 const liar = [
