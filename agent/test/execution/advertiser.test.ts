@@ -54,7 +54,7 @@ function startAdvertiser(t: Test) {
     surveyor,
     jobs: {
       running: () => [],
-      pending: () => Array.from({ length: pending }, () => ({}) as never),
+      pending: () => Array.from({ length: pending }, () => ({ status: 'queued' }) as never),
       subscribe: (listener) => {
         tell = listener
         return () => {}

@@ -1,7 +1,9 @@
 /** Stages on another peer: what holds on this machine holds there, and what only a network does. */
+import { randomBytes } from 'node:crypto'
 import { MeshError } from '@comfymesh/protocol/errors'
 import type { StageMessage } from '@comfymesh/protocol/stage'
 import t from 'tap'
+import { insertPngText } from '../../src/base/png-text.ts'
 import { AGENT_STOPS } from '../../src/execution/stage-run.ts'
 import type { Executor, StageEvent } from '../../src/executors/executor.ts'
 import { protocols } from '../../src/mesh/protocols.ts'
@@ -177,7 +179,7 @@ t.test('nobody cancels the stages of another peer', async (t) => {
 
 t.test('large pictures are held for whoever fetches them', async (t) => {
   const { serve, remote, workerBlobs } = await remoteStages(t)
-  const bytes = Buffer.concat([tinyPng(), Buffer.alloc(700_000)])
+  const bytes = insertPngText(tinyPng(), [['x', randomBytes(700_000).toString('base64')]])
   const size = { mediaType: 'image/png', width: 1, height: 1 } as const
   const place = { folder: 'output', filenamePrefix: 'a', batchIndex: 0 } as const
   const worker = await serve({
