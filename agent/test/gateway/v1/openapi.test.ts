@@ -63,6 +63,8 @@ t.test('every route answers as the document says', async (t) => {
     ['POST /v1/jobs/:id/cancel', first],
     ['GET /v1/jobs/:id/output', first, undefined, 409],
     ['GET /v1/jobs/:id/log', done],
+    ['POST /v1/jobs/:id/answer', done, { answer: 'go' }, 404],
+    ['POST /v1/jobs/:id/answer', done, { answer: 'perhaps' }, 400],
     ['DELETE /v1/jobs/:id', fourth],
     ['DELETE /v1/jobs/:id', done],
     ['GET /v1/jobs/:id', done, undefined, 404],
