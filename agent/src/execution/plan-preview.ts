@@ -56,6 +56,8 @@ function behindQueue(
   if (here === undefined) return others
   const { remainingMs, jobs } = queueTimes.report()
   const queue = { running: 0, waiting: jobs.length }
-  const busy = { ...here, advertisement: { ...here.advertisement, queue } }
+  // What runs at this moment says little of what waits behind it.
+  const { waitMs: _, ...rest } = here
+  const busy = { ...rest, advertisement: { ...here.advertisement, queue } }
   return [remainingMs === undefined ? busy : { ...busy, waitMs: remainingMs }, ...others]
 }
