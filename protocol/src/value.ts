@@ -24,19 +24,21 @@ export const blobSchema = z.object({
   sizeBytes: z.number().int().nonnegative().max(MAX_BLOB_BYTES),
 })
 
-/** The types of the safetensors format that values have. */
-export const tensorTypes = [
-  'F64',
-  'F32',
-  'F16',
-  'BF16',
-  'I64',
-  'I32',
-  'I16',
-  'I8',
-  'U8',
-  'BOOL',
-] as const
+/** The types of the safetensors format that values have, with the bytes of an element. */
+const elementBytes = {
+  F64: 8,
+  F32: 4,
+  F16: 2,
+  BF16: 2,
+  I64: 8,
+  I32: 4,
+  I16: 2,
+  I8: 1,
+  U8: 1,
+  BOOL: 1,
+} as const
+
+const tensorTypes = Object.keys(elementBytes) as (keyof typeof elementBytes)[]
 
 export const tensorShapeSchema = z.object({
   name: z.string(),
@@ -65,3 +67,8 @@ export type Blob = z.infer<typeof blobSchema>
 export type TensorShape = z.infer<typeof tensorShapeSchema>
 export type Output = z.infer<typeof outputSchema>
 export type ValueReference = z.infer<typeof valueReferenceSchema>
+
+/** What the elements of a tensor take in its file. */
+export function tensorBytes({ dtype, shape }: TensorShape): number {
+  return shape.reduce((product, size) => product * size, elementBytes[dtype])
+}

@@ -4,7 +4,7 @@
  */
 import { MeshError } from '@comfymesh/protocol/errors'
 import type { StageMessage, StageOutcome, StageRequest } from '@comfymesh/protocol/stage'
-import type { Output, TensorShape, ValueReference } from '@comfymesh/protocol/value'
+import { type Output, tensorBytes, type ValueReference } from '@comfymesh/protocol/value'
 import { incompatible } from '../mesh/rpc.ts'
 
 export interface StageTestimony {
@@ -93,12 +93,12 @@ function checkedValue(wanted: Output, value: ValueReference, peerId: string): Va
   if (!isWanted) {
     throw corrupt(peerId, `where ${name} was wanted it made ${value.type} of node ${value.nodeId}`)
   }
-  const tensorBytes = value.tensors.reduce((sum, tensor) => sum + bytesOf(tensor), 0)
+  const dataBytes = value.tensors.reduce((sum, tensor) => sum + tensorBytes(tensor), 0)
   const { sizeBytes } = value.blob
-  if (!(sizeBytes >= tensorBytes && sizeBytes <= tensorBytes + MAX_HEADER_BYTES)) {
+  if (!(sizeBytes >= dataBytes && sizeBytes <= dataBytes + MAX_HEADER_BYTES)) {
     throw corrupt(
       peerId,
-      `${name} is said to have ${sizeBytes} bytes, its tensors take ${tensorBytes}`,
+      `${name} is said to have ${sizeBytes} bytes, its tensors take ${dataBytes}`,
     )
   }
   // Others may have it by the word of those others alone.
@@ -107,23 +107,6 @@ function checkedValue(wanted: Output, value: ValueReference, peerId: string): Va
 
 /** As much as readers of the safetensors format accept. */
 const MAX_HEADER_BYTES = 100_000_000
-
-const elementBytes = {
-  F64: 8,
-  F32: 4,
-  F16: 2,
-  BF16: 2,
-  I64: 8,
-  I32: 4,
-  I16: 2,
-  I8: 1,
-  U8: 1,
-  BOOL: 1,
-} as const satisfies Record<TensorShape['dtype'], number>
-
-function bytesOf({ dtype, shape }: TensorShape): number {
-  return shape.reduce((product, size) => product * size, elementBytes[dtype])
-}
 
 function corrupt(peerId: string, why: string): MeshError {
   const message = `What peer ${peerId} made cannot be used: ${why}. Look at that machine's log, or remove it from the mesh.`

@@ -4,22 +4,14 @@
  */
 import { MeshError } from '@comfymesh/protocol/errors'
 import type { PlannedStage } from '@comfymesh/protocol/plan'
-import type { Output, TensorShape, ValueReference } from '@comfymesh/protocol/value'
+import {
+  type Output,
+  type TensorShape,
+  tensorBytes,
+  type ValueReference,
+} from '@comfymesh/protocol/value'
 import type { Prompt } from '@comfymesh/protocol/workflow'
 import { isLink, type NodeId } from '@comfymesh/protocol/workflow'
-
-const VALUE_BYTES: Readonly<Record<TensorShape['dtype'], number>> = {
-  F64: 8,
-  F32: 4,
-  F16: 2,
-  BF16: 2,
-  I64: 8,
-  I32: 4,
-  I16: 2,
-  I8: 1,
-  U8: 1,
-  BOOL: 1,
-}
 
 /** The length of a safetensors header before its JSON. */
 const LEAST_HEADER_BYTES = 8
@@ -58,7 +50,7 @@ function complaintAbout(
   const value = values.find((one) => isSame(one, output))
   if (value === undefined) return `${name} is not among what was made`
   if (!value.holders.includes(peerId)) return `${name} lies on another peer`
-  const bytes = value.tensors.reduce((sum, tensor) => sum + bytesOf(tensor), LEAST_HEADER_BYTES)
+  const bytes = value.tensors.reduce((sum, tensor) => sum + tensorBytes(tensor), LEAST_HEADER_BYTES)
   if (value.blob.sizeBytes < bytes) return `${name} has fewer bytes than its tensors`
   const form = Object.hasOwn(forms, output.type) ? forms[output.type] : undefined
   if (form === undefined) return undefined
@@ -74,10 +66,6 @@ function complaintAbout(
 
 const isSame = (a: Output, b: Output) =>
   a.nodeId === b.nodeId && a.slot === b.slot && a.type === b.type
-
-function bytesOf({ dtype, shape }: TensorShape): number {
-  return shape.reduce((product, length) => product * length, VALUE_BYTES[dtype])
-}
 
 interface Size {
   readonly width: number
