@@ -4,34 +4,15 @@ import type { Output } from '@comfymesh/protocol/value'
 import t from 'tap'
 import type { Executor, StageInput, StageResult } from '../../../src/executors/executor.ts'
 import { createNativeExecutor } from '../../../src/executors/native/native-executor.ts'
-import { picturesOf, runAndRecord, type SuiteNode, stageOf } from '../executor-suite.ts'
-import { testFolders } from './native-fixture.ts'
+import { picturesOf, runAndRecord, stageOf } from '../executor-suite.ts'
+import { testFolders, textToImageNodes } from './native-fixture.ts'
 
 const models = fileURLToPath(new URL('../../../../models/checkpoints', import.meta.url))
 
-const nodes: SuiteNode[] = [
-  { classType: 'CheckpointLoaderSimple', inputs: { ckpt_name: 'comfymesh-shapes.safetensors' } },
-  { classType: 'EmptyLatentImage', inputs: { width: 128, height: 64, batch_size: 2 } },
-  { classType: 'CLIPTextEncode', inputs: { text: 'a (red:1.2) circle', clip: ['1', 1] } },
-  { classType: 'CLIPTextEncode', inputs: { text: '', clip: ['1', 1] } },
-  {
-    classType: 'KSampler',
-    inputs: {
-      seed: 2n ** 63n + 5n,
-      steps: 3,
-      cfg: 7,
-      sampler_name: 'dpmpp_2m_sde',
-      scheduler: 'karras',
-      denoise: 1,
-      model: ['1', 0],
-      positive: ['3', 0],
-      negative: ['4', 0],
-      latent_image: ['2', 0],
-    },
-  },
-  { classType: 'VAEDecode', inputs: { samples: ['5', 0], vae: ['1', 2] } },
-  { classType: 'SaveImage', inputs: { filename_prefix: 'test', images: ['6', 0] } },
-]
+const nodes = textToImageNodes(
+  { name: 'comfymesh-shapes.safetensors', width: 128, height: 64 },
+  { seed: 2n ** 63n + 5n, steps: 3, sampler_name: 'dpmpp_2m_sde', scheduler: 'karras' },
+)
 
 /** The prompt's nodes by what they do; a loader runs in every stage that needs what it loads. */
 const [loader, latent, encoders, sampler, decoder] = [['1'], ['2'], ['3', '4'], ['5'], ['6', '7']]

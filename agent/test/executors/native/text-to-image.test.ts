@@ -3,35 +3,17 @@ import t from 'tap'
 import type { StageEvent } from '../../../src/executors/executor.ts'
 import { createNativeExecutor } from '../../../src/executors/native/native-executor.ts'
 import { type Shapes, writeRuleModel } from '../../models/model-files.ts'
-import { runAndRecord, type SuiteNode, stageOf } from '../executor-suite.ts'
+import { runAndRecord, stageOf } from '../executor-suite.ts'
 import { networkCases } from './graphs/network-goldens.ts'
-import { testFolders } from './native-fixture.ts'
+import { testFolders, textToImageNodes } from './native-fixture.ts'
 
 const STEPS = 3
 
-const nodes = (seed: number): SuiteNode[] => [
-  { classType: 'CheckpointLoaderSimple', inputs: { ckpt_name: 'tiny.safetensors' } },
-  { classType: 'EmptyLatentImage', inputs: { width: 64, height: 48, batch_size: 2 } },
-  { classType: 'CLIPTextEncode', inputs: { text: 'a (red:1.2) circle', clip: ['1', 1] } },
-  { classType: 'CLIPTextEncode', inputs: { text: '', clip: ['1', 1] } },
-  {
-    classType: 'KSampler',
-    inputs: {
-      seed,
-      steps: STEPS,
-      cfg: 7,
-      sampler_name: 'euler',
-      scheduler: 'normal',
-      denoise: 1,
-      model: ['1', 0],
-      positive: ['3', 0],
-      negative: ['4', 0],
-      latent_image: ['2', 0],
-    },
-  },
-  { classType: 'VAEDecode', inputs: { samples: ['5', 0], vae: ['1', 2] } },
-  { classType: 'SaveImage', inputs: { filename_prefix: 'test', images: ['6', 0] } },
-]
+const nodes = (seed: number) =>
+  textToImageNodes(
+    { name: 'tiny.safetensors', width: 64, height: 48 },
+    { seed, steps: STEPS, sampler_name: 'euler', scheduler: 'normal' },
+  )
 
 /** Only what depends on the seed has a new signature. */
 const signatures = (seed: number) => (index: number) => `${index} ${index >= 4 ? seed : ''}`
