@@ -43,9 +43,9 @@ export function abilitiesOf(input: AbilitiesInput): Abilities {
     (id: NodeId) =>
       present & lacks(requirement.key(id)).able & fitting(memory(id)) & bindings.allowed(id),
   )
+  const ableAll = (ids: readonly NodeId[]) => ids.reduce((bits, id) => bits & ableNode(id), present)
   return {
-    able: ({ nodes, loaders }) =>
-      [...loaders, ...nodes].reduce((bits, id) => bits & ableNode(id), present),
+    able: ({ nodes, loaders }) => ableAll(nodes) & ableAll(loaders),
     lack: (id, peer) => {
       if (peer.absence !== undefined) return peer.absence
       const reason = lacks(requirement.key(id)).reasons[peer.index]
@@ -83,13 +83,13 @@ function memoryNeed(id: NodeId, { uses, models, guesses, units }: AbilitiesInput
 /** Nodes of one class with the same choices are able to run on the same peers. */
 function requirements(graph: Graph) {
   const options = optionInputs(graph)
+  const chosenOf = memoized((classType: string) => new Set(options(classType)))
   const examples = new Map<string, NodeId>()
   const key = memoized((id: NodeId) => {
-    const chosen = new Set(options(graph.prompt[id]!.class_type))
-    const parts = usedInputs(graph, id).map(([name, value]) =>
-      chosen.has(name) && !isLink(value) ? `${name}=${String(value)}` : name,
-    )
-    const text = [graph.prompt[id]!.class_type, ...parts].join('\n')
+    let text = graph.prompt[id]!.class_type
+    const chosen = chosenOf(text)
+    for (const [name, value] of usedInputs(graph, id))
+      text += chosen.has(name) && !isLink(value) ? `\n${name}=${String(value)}` : `\n${name}`
     if (!examples.has(text)) examples.set(text, id)
     return text
   })

@@ -1,6 +1,6 @@
 /** Clusters given to peers: the one that keeps most waiting first, each where it is done first. */
 import { ANOTHER_PEER_MS, type Clustering } from './clusters.ts'
-import { loadMs, type ModelLoad, sumOf } from './cost.ts'
+import { createSum, loadMs, type ModelLoad, meanOf, type PeerTimes } from './cost.ts'
 import type { Unit, UnitInput } from './group.ts'
 import { memoized } from './memoized.ts'
 import type { Peer } from './peers.ts'
@@ -9,8 +9,7 @@ import type { Problem } from './schedule.ts'
 interface Cluster {
   readonly units: Unit[]
   able: bigint
-  /** By peer. */
-  computeMs: readonly number[]
+  computeMs: PeerTimes
   readonly loads: Map<string, ModelLoad>
   resultBytes: number
   /** From other clusters, or made already. */
@@ -31,10 +30,10 @@ export function assign(problem: Problem, clustering: Clustering): Int32Array {
     problem.peers.list.filter(({ bit }) => (able & bit) !== 0n),
   )
   const state: State = {
-    readyMs: problem.peers.list.map(({ waitMs }) => waitMs),
+    readyMs: Float64Array.from(problem.peers.list, ({ waitMs }) => waitMs),
+    moreMs: new Float64Array(problem.peers.list.length).fill(ANOTHER_PEER_MS),
     loaded: problem.peers.list.map(() => new Set()),
     endMs: new Map(),
-    used: new Set(),
     peerOf,
   }
   for (const id of byUrgency(clusters)) {
@@ -44,7 +43,7 @@ export function assign(problem: Problem, clustering: Clustering): Int32Array {
     let best: { peer: Peer; endMs: number; judgedMs: number } | undefined
     const loads = [...cluster.loads.values()]
     for (const peer of peersAmong(cluster.able)) {
-      const moreMs = state.used.has(peer) ? 0 : ANOTHER_PEER_MS
+      const moreMs = state.moreMs[peer.index]!
       const startMs = Math.max(inputsMs, state.readyMs[peer.index]!)
       // Most peers are too slow or too busy whatever they have to load and to fetch.
       const leastMs = startMs + cluster.computeMs[peer.index]! + moreMs
@@ -54,7 +53,7 @@ export function assign(problem: Problem, clustering: Clustering): Int32Array {
       if (best === undefined || judgedMs < best.judgedMs) best = { peer, endMs, judgedMs }
     }
     const { peer, endMs } = best!
-    state.used.add(peer)
+    state.moreMs[peer.index] = 0
     for (const { index } of cluster.units) peerOf[index] = peer.index
     state.readyMs[peer.index] = endMs
     state.endMs.set(id, endMs)
@@ -65,12 +64,12 @@ export function assign(problem: Problem, clustering: Clustering): Int32Array {
 
 interface State {
   /** By peer: until when it is busy. */
-  readonly readyMs: number[]
+  readonly readyMs: Float64Array
+  /** By peer: what must be gained to use it, nothing where it takes part already. */
+  readonly moreMs: Float64Array
   /** By peer: the models that clusters placed there load. */
   readonly loaded: readonly Set<string>[]
   readonly endMs: Map<number, number>
-  /** The peers that take part already. */
-  readonly used: Set<Peer>
   readonly peerOf: Int32Array
 }
 
@@ -110,8 +109,9 @@ function clustersOf(problem: Problem, clustering: Clustering): Map<number, Clust
       if (source !== undefined) cluster.before.add(source)
     }
   }
+  const sum = createSum()
   for (const [id, cluster] of clusters) {
-    cluster.computeMs = sumOf(cluster.units.map((unit) => problem.cost(unit).computeMs))
+    cluster.computeMs = sum(cluster.units.map((unit) => problem.cost(unit).computeMs))
     for (const source of cluster.before) clusters.get(source)!.after.add(id)
   }
   return clusters
@@ -121,7 +121,7 @@ function empty(): Cluster {
   return {
     units: [],
     able: -1n,
-    computeMs: [],
+    computeMs: new Float64Array(),
     loads: new Map(),
     resultBytes: 0,
     inputs: [],
@@ -134,6 +134,7 @@ function empty(): Cluster {
 function byUrgency(clusters: ReadonlyMap<number, Cluster>): number[] {
   const order = inOrder(clusters)
   const wayMs = new Map<number, number>()
+  const mean = memoized(meanOf)
   for (const id of order.toReversed()) {
     const { computeMs, after } = clusters.get(id)!
     const following = Math.max(0, ...[...after].map((next) => wayMs.get(next)!))
@@ -142,10 +143,6 @@ function byUrgency(clusters: ReadonlyMap<number, Cluster>): number[] {
   const place = new Map(order.map((id, index) => [id, index]))
   // What takes no time at all stays behind what it depends on.
   return order.toSorted((a, b) => wayMs.get(b)! - wayMs.get(a)! || place.get(a)! - place.get(b)!)
-}
-
-function mean(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length
 }
 
 /** Each after those it depends on (Kahn's algorithm). */

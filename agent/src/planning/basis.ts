@@ -1,6 +1,6 @@
 /** What planning starts from: the prompt in units, the peers, who can do what, and for how much. */
 import type { PlanOptions } from '@comfymesh/protocol/plan'
-import type { NodeId } from '@comfymesh/protocol/workflow'
+import type { NodeId, NodeLink } from '@comfymesh/protocol/workflow'
 import { type Abilities, abilitiesOf } from './abilities.ts'
 import { type Bindings, bindingsOf } from './affinity.ts'
 import { type UnitCost, unitCosts } from './cost.ts'
@@ -62,7 +62,9 @@ export function basisOf(input: PlanInput): Basis {
   const { graph, outputs, signatures, held = [], times = new Map() } = input
   const peers = peersOf(input)
   const holders = holdersOf(held, peers)
-  const units = unitsOf(graph, outputs, ([id, slot]) => holders.has(valueKey(id, slot)))
+  // Most plans begin with nothing made: then no key is needed.
+  const isMade = ([id, slot]: NodeLink) => holders.size > 0 && holders.has(valueKey(id, slot))
+  const units = unitsOf(graph, outputs, isMade)
   const models = meantModels(peers)
   const uses = modelUses(graph, units.order, units.values)
   const guesses = new Map(
@@ -73,12 +75,8 @@ export function basisOf(input: PlanInput): Basis {
   )
   const works = new Map(measuresOf(graph.prompt, units.whole).map((one) => [one.nodeId, one]))
   const cost = unitCosts({ units, peers, models, uses, guesses, times, works })
-  const heldMs = ({ nodeId, slot, bytes }: UnitInput, peer: Peer) =>
-    Math.min(
-      ...holders
-        .get(valueKey(nodeId, slot))!
-        .map((holder) => peers.transferMs(holder, peer, bytes)),
-    )
+  const heldMs = ({ key, bytes }: UnitInput, peer: Peer) =>
+    Math.min(...holders.get(key)!.map((holder) => peers.transferMs(holder, peer, bytes)))
   return { signatures, units, peers, models, uses, guesses, cost, heldMs }
 }
 

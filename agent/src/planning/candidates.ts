@@ -2,8 +2,15 @@
 import { bitsOf } from './abilities.ts'
 import { assign } from './assign.ts'
 import type { Situation } from './basis.ts'
-import { alike, branches, type ClusterInput, cheapestCut, type Edge } from './clusters.ts'
-import { loadMs, type ModelLoad } from './cost.ts'
+import {
+  alike,
+  branches,
+  type ClusterInput,
+  cheapestCut,
+  type Edge,
+  heaviestFirst,
+} from './clusters.ts'
+import { loadMs, type ModelLoad, meanOf, type PeerTimes } from './cost.ts'
 import type { Unit, UnitInput, Units } from './group.ts'
 import { memoized } from './memoized.ts'
 import type { Peer } from './peers.ts'
@@ -32,7 +39,7 @@ export function candidatesOf({ problem, units, bindings }: Situation): Candidate
   const { units: list, peers } = problem
   const everyone = bitsOf(peers, () => true)
   const ableOfAll = problem.able.reduce((all, able) => all & able, everyone)
-  const edges = edgesBetween(units)
+  const edges = heaviestFirst(edgesBetween(units))
   const input: ClusterInput = { units: list, edges, able: problem.able, meanMs: meanTimes(problem) }
   const isBound = units.order.some((id) => bindings.key(id) !== undefined)
   const simple =
@@ -100,19 +107,19 @@ function together(problem: Problem, able: bigint): Candidate {
 }
 
 interface Totals {
-  readonly computeMs: readonly number[]
+  readonly computeMs: PeerTimes
   readonly loads: readonly ModelLoad[]
   readonly held: readonly UnitInput[]
   readonly resultBytes: number
 }
 
 function totalsOf({ units, peers, cost }: Problem): Totals {
-  const computeMs = peers.list.map(() => 0)
+  const computeMs = new Float64Array(peers.list.length)
   const loads = new Map<string, ModelLoad>()
   let resultBytes = 0
   for (const unit of units) {
     const own = cost(unit)
-    for (let p = 0; p < computeMs.length; p++) computeMs[p]! += own.computeMs[p]!
+    for (const { index } of peers.list) computeMs[index]! += own.computeMs[index]!
     for (const load of own.loads) loads.set(load.key, load)
     resultBytes += own.resultBytes
   }
@@ -130,7 +137,7 @@ function aloneMs({ peers, heldMs }: Problem, totals: Totals, peer: Peer): number
 
 function meanTimes({ units, cost }: Problem): number[] {
   // Units of equal work share their times.
-  const mean = memoized((all: readonly number[]) => all.reduce((a, b) => a + b, 0) / all.length)
+  const mean = memoized(meanOf)
   return units.map((unit) => mean(cost(unit).computeMs))
 }
 

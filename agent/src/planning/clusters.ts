@@ -19,6 +19,7 @@ export interface Edge {
 
 export interface ClusterInput {
   readonly units: readonly Unit[]
+  /** The heaviest first. */
   readonly edges: readonly Edge[]
   /** By unit: the peers that can run it, as bits. */
   readonly able: readonly bigint[]
@@ -35,19 +36,20 @@ export type Clustering = readonly number[]
  */
 export function cheapestCut(input: ClusterInput): Clustering {
   const joining = new Joining(input)
-  for (const { from, to } of heaviestFirst(input)) joining.tryJoin(from, to)
+  for (const { from, to } of input.edges) joining.tryJoin(from, to)
   return joining.clustering()
 }
 
 /** The same, but only what the same peers can run is joined: nothing is kept from a faster one. */
 export function alike(input: ClusterInput): Clustering {
   const joining = new Joining(input)
-  for (const { from, to } of heaviestFirst(input))
+  for (const { from, to } of input.edges)
     if (input.able[from] === input.able[to]) joining.tryJoin(from, to)
   return joining.clustering()
 }
 
-function heaviestFirst({ edges }: ClusterInput): Edge[] {
+/** What is decoded comes before all else. */
+export function heaviestFirst(edges: readonly Edge[]): Edge[] {
   return edges.toSorted(
     (a, b) =>
       Number(b.isDecoding) - Number(a.isDecoding) ||
@@ -66,10 +68,9 @@ export function branches(input: ClusterInput): Clustering {
   const isHeavy = (cluster: number) => joining.meanMs(cluster) >= ANOTHER_PEER_MS
   const keepsApart = (side: ReadonlySet<number>, one: number, other: number) =>
     isHeavy(one) && [...side].some((rival) => rival !== one && rival !== other && isHeavy(rival))
-  const heaviest = heaviestFirst(input)
   for (let joined = true; joined; ) {
     joined = false
-    for (const edge of heaviest) {
+    for (const edge of input.edges) {
       const [from, to] = [joining.find(edge.from), joining.find(edge.to)]
       if (from === to) continue
       const servesOne = joining.after(from).size === 1 && !keepsApart(joining.before(to), from, to)

@@ -19,10 +19,12 @@ export interface ModelLoad {
   readonly bytes: number
 }
 
+/** Milliseconds by peer; never changed, so what is alike shares one. */
+export type PeerTimes = Float64Array
+
 /** A unit on every peer. */
 export interface UnitCost {
-  /** By peer. */
-  readonly computeMs: readonly number[]
+  readonly computeMs: PeerTimes
   /** The peers on which work of this kind was measured, as bits; on others the time is a guess. */
   readonly measured: bigint
   readonly loads: readonly ModelLoad[]
@@ -52,13 +54,15 @@ export interface CostInput {
 export function unitCosts(input: CostInput): (unit: Unit) => UnitCost {
   const nodeCost = nodeCosts(input)
   const measuredAt = measuredPeers(input)
-  const withLoaders = memoized((times: readonly number[]) =>
-    memoized((count: number) => sumOf([times], count * LOADER_MS)),
+  const sum = createSum()
+  const withLoaders = memoized((times: PeerTimes) =>
+    memoized((count: number) => times.map((ms) => ms + count * LOADER_MS)),
   )
+  const loadOf = memoized((use: ModelUse) => modelLoad(use, input.models))
   const costs = input.units.list.map(({ nodes, loaders }): UnitCost => {
-    const computeMs = withLoaders(sumOf(nodes.map(nodeCost)))(loaders.length)
+    const computeMs = withLoaders(sum(nodes.map(nodeCost)))(loaders.length)
     const uses = distinct(nodes.flatMap((id) => input.uses.get(id)!))
-    const loads = uses.map((use) => loadOf(use, input.models))
+    const loads = uses.map(loadOf)
     const measured = nodes.map(measuredAt).reduce((all, bits) => all & bits)
     return { computeMs, measured, loads, resultBytes: resultBytes(nodes, input.units) }
   })
@@ -71,13 +75,20 @@ const LIGHT_GIGAOPS = 1
 /** Reading a header and making a handle. */
 const LOADER_MS = 0.1
 
-/** Peer by peer. What is one alone, as most units are one node, is not copied. */
-export function sumOf(times: readonly (readonly number[])[], moreMs = 0): readonly number[] {
-  if (times.length === 1 && moreMs === 0) return times[0]!
-  return times[0]!.map((_, p) => times.reduce((sum, one) => sum + one[p]!, moreMs))
+/** Adds times peer by peer, the same ones only once: most parts of a large prompt are alike. */
+export function createSum(): (times: readonly PeerTimes[]) => PeerTimes {
+  const plus = memoized((one: PeerTimes) =>
+    memoized((other: PeerTimes) => one.map((ms, peer) => ms + other[peer]!)),
+  )
+  return (times) => times.reduce((sum, one) => plus(sum)(one))
 }
 
-function loadOf({ name, share }: ModelUse, models: MeantModels): ModelLoad {
+/** What a time is on the average peer. */
+export function meanOf(times: PeerTimes): number {
+  return times.reduce((sum, ms) => sum + ms, 0) / times.length
+}
+
+function modelLoad({ name, share }: ModelUse, models: MeantModels): ModelLoad {
   const model = models.find(name)
   const bytes = (model?.sizeBytes ?? 0) * share
   return { key: `${share} ${name}`, id: model?.id, bytes }
@@ -99,8 +110,8 @@ function resultBytes(nodes: readonly NodeId[], { graph, values, extents }: Units
 
 /** Milliseconds of a node on each peer; nodes of equal class, model and size share one array. */
 function nodeCosts(input: CostInput) {
-  const known = new Map<string, readonly number[]>()
-  return (id: NodeId): readonly number[] => {
+  const known = new Map<string, PeerTimes>()
+  return (id: NodeId): PeerTimes => {
     const { gigaOps, plainMs, steps } = input.guesses.get(id)!
     const { classType, model, work } = input.works.get(id)!
     const [use] = input.uses.get(id)!
@@ -108,7 +119,8 @@ function nodeCosts(input: CostInput) {
     const found = known.get(key)
     if (found !== undefined) return found
     const measured = measuredMs(id, input)
-    const made = input.peers.list.map(
+    const made = Float64Array.from(
+      input.peers.list,
       (peer) => measured(peer) ?? plainMs + (gigaOps * 1000) / peer.gflops,
     )
     known.set(key, made)

@@ -49,13 +49,12 @@ function extentOf(
   known: ReadonlyMap<NodeId, Extent>,
   { isWide, isBatch, usualScale }: ReturnType<typeof familyOf>,
 ): Extent {
-  const inputs = usedInputs(graph, id)
   const sources = linksOf(graph, id)
-  const isOf =
-    (...types: readonly string[]) =>
-    ([source, slot]: NodeLink) =>
-      types.includes(String(graph.definitions[graph.prompt[source]!.class_type]!.output[slot]))
-  const before = largest(sources.filter(isOf(...PICTURE_TYPES)).map(extentFrom(known)))
+  const of = (isOf: (type: string) => boolean) =>
+    sources
+      .filter((link) => isOf(declaredType(graph, link)))
+      .map(([source]) => known.get(source) ?? USUAL)
+  const before = largest(of((type) => PICTURE_TYPES.includes(type)))
   const number = (name: string) => constantNumber(graph, graph.prompt[id]!.inputs[name])
   const scale = number('scale_by') ?? usualScale
   const width = number('width') || before.width * scale
@@ -67,12 +66,16 @@ function extentOf(
     height: Math.min(height, MAX_SIDE),
     batch: Math.min(before.batch * joined * Math.max(1, made), MAX_COUNT),
     channels: isWide ? 16 : before.channels,
-    chunks: chunksOf(inputs, sources.filter(isOf('CONDITIONING')).map(extentFrom(known))),
+    chunks: chunksOf(
+      usedInputs(graph, id),
+      of((type) => type === 'CONDITIONING'),
+    ),
   }
 }
 
-const extentFrom = (known: ReadonlyMap<NodeId, Extent>) => (link: NodeLink) =>
-  known.get(link[0]) ?? USUAL
+function declaredType({ prompt, definitions }: Graph, [source, slot]: NodeLink): string {
+  return String(definitions[prompt[source]!.class_type]!.output[slot])
+}
 
 function largest(extents: readonly Extent[]): Extent {
   const area = ({ width, height, batch }: Extent) => width * height * batch

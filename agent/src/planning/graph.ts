@@ -65,10 +65,10 @@ function declaredOf({ prompt, definitions }: Graph, id: NodeId): Inputs {
   return Object.entries(inputs).filter(([name]) => isDeclared(name))
 }
 
-/** The nodes that a node's inputs are linked to, in the order of its inputs, repeats included. */
-export function sources(graph: Graph, id: NodeId): NodeId[] {
-  return linksOf(graph, id).map(([source]) => source)
-}
+/** The nodes that a node's inputs are linked to, each once, in the order of its inputs. */
+export const sourcesOf = rememberedOf((graph, id): readonly NodeId[] => [
+  ...new Set(linksOf(graph, id).map(([source]) => source)),
+])
 
 /**
  * The nodes to run for these outputs, and nothing else, in ComfyUI's order: of the
@@ -80,7 +80,7 @@ export function executionOrder(graph: Graph, outputs: readonly NodeId[]): NodeId
   const found = discover(graph, outputs)
   const consumers = consumersOf(graph, new Set(found))
   const ranks = ranksOf(graph, found, consumers)
-  const waitingFor = new Map(found.map((id) => [id, new Set(sources(graph, id)).size]))
+  const waitingFor = new Map(found.map((id) => [id, sourcesOf(graph, id).length]))
   /** The next one last, because taking from the end moves nothing. */
   const ready = found
     .filter((id) => waitingFor.get(id) === 0)
@@ -139,7 +139,7 @@ function discover(graph: Graph, outputs: readonly NodeId[]): NodeId[] {
       if (found.has(id)) continue
       found.add(id)
       needClass(graph, id)
-      stack.push(...sources(graph, id))
+      for (const [source] of linksOf(graph, id)) stack.push(source)
     }
   }
   return [...found]
@@ -156,7 +156,7 @@ function needClass({ prompt, definitions }: Graph, nodeId: NodeId): void {
 function consumersOf(graph: Graph, nodes: ReadonlySet<NodeId>): Map<NodeId, NodeId[]> {
   const consumers = new Map<NodeId, NodeId[]>([...nodes].map((id) => [id, []]))
   for (const id of nodes) {
-    for (const source of new Set(sources(graph, id))) consumers.get(source)!.push(id)
+    for (const source of sourcesOf(graph, id)) consumers.get(source)!.push(id)
   }
   return consumers
 }

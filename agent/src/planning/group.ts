@@ -10,6 +10,8 @@ import { type Values, valueBytes, valuesOf } from './values.ts'
 
 /** A value that a unit needs from outside. */
 export interface UnitInput {
+  /** Its `valueKey`. */
+  readonly key: string
   readonly nodeId: NodeId
   readonly slot: number
   readonly type: string
@@ -69,10 +71,11 @@ export function unitsOf(
       const [nodeId, slot] = link
       const type = values.type(link)
       const bytes = values.travels(link) ? valueBytes(type, extents.get(nodeId)!) : 0
-      return { nodeId, slot, type, bytes, from: isMade(link) ? undefined : unitOf.get(nodeId) }
+      const from = isMade(link) ? undefined : unitOf.get(nodeId)
+      return { key: valueKey(nodeId, slot), nodeId, slot, type, bytes, from }
     })
     const outside = inputs.filter(({ from }) => from !== index)
-    const once = new Map(outside.map((input) => [valueKey(input.nodeId, input.slot), input]))
+    const once = new Map(outside.map((input) => [input.key, input]))
     return { index, nodes, loaders: [...loaders].sort(byRank), inputs: [...once.values()] }
   })
   return { graph, whole, order, values, extents, list }

@@ -2,7 +2,10 @@
 export function memoized<K, V>(make: (key: K) => V): (key: K) => V {
   const known = new Map<K, V>()
   return (key) => {
-    if (!known.has(key)) known.set(key, make(key))
-    return known.get(key)!
+    const found = known.get(key)
+    if (found !== undefined || known.has(key)) return found!
+    const made = make(key)
+    known.set(key, made)
+    return made
   }
 }

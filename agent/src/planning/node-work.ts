@@ -74,10 +74,15 @@ function sourcesOf(prompt: Prompt, id: NodeId): NodeId[] {
 /** Of what the node does not say itself, the first input that has it tells. */
 function traitsOf(prompt: Prompt, id: NodeId, traits: ReadonlyMap<NodeId, Traits>): Traits {
   const { inputs } = prompt[id]!
-  const above = sourcesOf(prompt, id).flatMap((source) => traits.get(source) ?? [])
-  const model = ownModel(inputs) ?? firstOf(above, 'model')
-  const pixels = ownPixels(inputs) ?? firstOf(above, 'pixels')
-  const pictures = count(inputs.batch_size) ?? firstOf(above, 'pictures')
+  let model = ownModel(inputs)
+  let pixels = ownPixels(inputs)
+  let pictures = count(inputs.batch_size)
+  for (const value of Object.values(inputs)) {
+    const above = isLink(value) ? traits.get(value[0]) : undefined
+    model ??= above?.model
+    pixels ??= above?.pixels
+    pictures ??= above?.pictures
+  }
   return { model, pixels, pictures }
 }
 
@@ -90,10 +95,6 @@ function contentOf(prompt: Prompt, id: NodeId, contents: ReadonlyMap<NodeId, str
   return createHash('sha256')
     .update(stringifyJson([class_type, linked]))
     .digest('base64')
-}
-
-function firstOf<K extends keyof Traits>(all: readonly Traits[], key: K): Traits[K] | undefined {
-  return all.find((one) => one[key] !== undefined)?.[key]
 }
 
 type Inputs = { readonly [name: string]: JsonValue }

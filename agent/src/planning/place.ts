@@ -24,12 +24,13 @@ export function placementsOf(input: PlaceInput): Placement[] {
       ...draft.units.flatMap(({ nodes }) => nodes.map(abilities.memoryBytes)),
     )
     const able = draft.units.reduce((all, { index }) => all & problem.able[index]!, -1n)
+    const end = seconds(times.finishMs)
     const rejected = list
       .filter((peer) => peer !== draft.peer)
       .map((peer): Rejection => {
         const isAble = (able & peer.bit) !== 0n
         const reason = isAble
-          ? slowness(elsewhere(peer), times, draft.peer)
+          ? slowness(elsewhere(peer), times, draft.peer, end)
           : lackOf(draft, peer, abilities)!
         return { peerId: peer.peerId, peerName: peer.name, reason }
       })
@@ -60,8 +61,11 @@ export function lackOf(
   return undefined
 }
 
-/** Why a peer that could run a stage was not taken for it. */
-function slowness(there: StageTimes, here: StageTimes, chosen: Peer): string {
+/**
+ * Why a peer that could run a stage was not taken for it.
+ * @param fast when the stage ends here, in words.
+ */
+function slowness(there: StageTimes, here: StageTimes, chosen: Peer, fast: string): string {
   const gainMs = here.finishMs - there.finishMs
   if (gainMs > ANOTHER_PEER_MS) return 'would end this stage earlier, but not the whole job'
   if (gainMs > 0) return 'hardly earlier, and one peer more'
@@ -73,7 +77,7 @@ function slowness(there: StageTimes, here: StageTimes, chosen: Peer): string {
     return `busy, ${seconds(there.waitMs)} behind`
   const moreLoadMs = there.loadMs - here.loadMs
   const why = moreLoadMs > (workMs(there) - workMs(here)) / 2 ? ', its model is not loaded' : ''
-  const [slow, fast] = [seconds(there.finishMs), seconds(here.finishMs)]
+  const slow = seconds(there.finishMs)
   return slow === fast ? `slower, by less than ${STEP}` : `slower: ${slow} instead of ${fast}${why}`
 }
 

@@ -2,7 +2,7 @@
 import type { PlanEdge, PlannedStage } from '@comfymesh/protocol/plan'
 import type { NodeId } from '@comfymesh/protocol/workflow'
 import { usedInputs } from './graph.ts'
-import { type Units, valueKey } from './group.ts'
+import type { Units } from './group.ts'
 import type { Problem } from './schedule.ts'
 import { stageKey } from './signature.ts'
 import type { StageDraft } from './stages.ts'
@@ -41,9 +41,8 @@ function outputsOf(drafts: readonly StageDraft[]): PlannedStage['outputs'][] {
   const stageOf = stageOfUnit(drafts)
   const outputs = drafts.map(() => new Map<string, PlannedStage['outputs'][number]>())
   for (const { inputs } of drafts) {
-    for (const { from, nodeId, slot, type } of inputs)
-      if (from !== undefined)
-        outputs[stageOf.get(from)!]!.set(valueKey(nodeId, slot), { nodeId, slot, type })
+    for (const { key, from, nodeId, slot, type } of inputs)
+      if (from !== undefined) outputs[stageOf.get(from)!]!.set(key, { nodeId, slot, type })
   }
   return outputs.map((values) => [...values.values()])
 }

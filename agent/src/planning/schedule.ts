@@ -2,7 +2,7 @@
  * When the stages of an assignment begin and end. Every candidate is judged by this one
  * function, so that their times can be compared.
  */
-import { loadMs, type ModelLoad, type UnitCost } from './cost.ts'
+import { createSum, loadMs, type ModelLoad, type UnitCost } from './cost.ts'
 import type { Unit, UnitInput } from './group.ts'
 import type { Peer, Peers } from './peers.ts'
 import { type StageDraft, stagesOf } from './stages.ts'
@@ -66,24 +66,28 @@ export function play(
   const readyMs = peers.list.map(({ waitMs }) => waitMs)
   const loaded = peers.list.map(() => new Set<string>())
   const times: StageTimes[] = []
+  const sum = createSum()
   for (const stage of stages) {
     const loads = loadsOf(problem, stage)
     const computing = stage.units.map((unit) => problem.cost(unit).computeMs)
     const inputsMs = Math.max(0, ...stage.after.map((index) => times[index]!.finishMs))
     const sources = sourcesOf(problem, stage, peerOf)
-    const timesOn = (peer: Peer): StageTimes => {
+    const timesOn = (peer: Peer, computeMs: number): StageTimes => {
       const startMs = Math.max(inputsMs, readyMs[peer.index]!)
       const isLoaded = loaded[peer.index]!
       let load = 0
       for (const model of loads) if (!isLoaded.has(model.key)) load += loadMs(peer, model)
       const transferMs = transfersMs(problem, sources, peer)
-      let computeMs = 0
-      for (const own of computing) computeMs += own[peer.index]!
       const finishMs = startMs + transferMs + load + computeMs
       return { waitMs: startMs - inputsMs, loadMs: load, transferMs, computeMs, startMs, finishMs }
     }
-    const own = timesOn(stage.peer)
-    visit?.(stage, own, timesOn)
+    let ownMs = 0
+    for (const computeMs of computing) ownMs += computeMs[stage.peer.index]!
+    const own = timesOn(stage.peer, ownMs)
+    if (visit !== undefined) {
+      const computeMs = sum(computing)
+      visit(stage, own, (peer) => timesOn(peer, computeMs[peer.index]!))
+    }
     times.push(own)
     readyMs[stage.peer.index] = own.finishMs
     for (const { key } of loads) loaded[stage.peer.index]!.add(key)

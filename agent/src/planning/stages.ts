@@ -1,6 +1,7 @@
 /** Stages made of units that have their peers: as few as possible, none waiting for nothing. */
 
-import { type Unit, type UnitInput, valueKey } from './group.ts'
+import type { Unit, UnitInput } from './group.ts'
+import { memoized } from './memoized.ts'
 import type { Peer, Peers } from './peers.ts'
 
 export interface StageDraft {
@@ -28,16 +29,26 @@ export function stagesOf(
   isLight: (unit: Unit) => boolean,
 ): StageDraft[] {
   const groups = grouped({ units, peerOf, isLight, takers: takersOf(units, peerOf) })
-  const stageOf = new Map(groups.flatMap((group, at) => group.map(({ index }) => [index, at])))
+  const stageOf = new Int32Array(units.length)
+  for (const [at, group] of groups.entries()) for (const { index } of group) stageOf[index] = at
   return groups.map((group, at) => {
-    const outside = group
-      .flatMap(({ inputs }) => inputs)
-      .filter(({ from }) => from === undefined || stageOf.get(from) !== at)
-    const once = new Map(outside.map((input) => [valueKey(input.nodeId, input.slot), input]))
-    const inputs = [...once.values()]
-    const sources = inputs.flatMap(({ from }) => (from === undefined ? [] : [stageOf.get(from)!]))
-    const after = [...new Set(sources)].sort((a, b) => a - b)
-    return { peer: list[peerOf[group[0]!.index]!]!, units: group, after, inputs }
+    const once = new Map<string, UnitInput>()
+    const sources = new Set<number>()
+    for (const { inputs } of group) {
+      for (const input of inputs) {
+        const source = input.from === undefined ? undefined : stageOf[input.from]!
+        if (source === at) continue
+        once.set(input.key, input)
+        if (source !== undefined) sources.add(source)
+      }
+    }
+    const after = [...sources].sort((a, b) => a - b)
+    return {
+      peer: list[peerOf[group[0]!.index]!]!,
+      units: group,
+      after,
+      inputs: [...once.values()],
+    }
   })
 }
 
@@ -64,15 +75,19 @@ function grouped(assigned: Assigned): Unit[][] {
   const { units, peerOf } = assigned
   const depths = depthsOf(assigned)
   const served = servedBy(assigned, depths)
+  const textOf = memoized((peers: ReadonlySet<number>) =>
+    [...peers].sort((a, b) => a - b).join(' '),
+  )
   const groups = new Map<string, Unit[]>()
   for (const unit of units) {
-    const key = `${depths[unit.index]} ${peerOf[unit.index]} ${served[unit.index]}`
+    const peers = served.get(unit.index)
+    const key = `${depths[unit.index]} ${peerOf[unit.index]} ${peers === undefined ? '' : textOf(peers)}`
     const group = groups.get(key)
     if (group === undefined) groups.set(key, [unit])
     else group.push(unit)
   }
   // At equal depth those first for which other peers wait, and those which serve most of them.
-  const rank = ([unit]: Unit[]) => served[unit!.index]!.match(/\d+/g)?.length ?? 0
+  const rank = ([unit]: Unit[]) => served.get(unit!.index)?.size ?? 0
   return [...groups.values()].sort(
     (a, b) =>
       depths[a[0]!.index]! - depths[b[0]!.index]! || rank(b) - rank(a) || a[0]!.index - b[0]!.index,
@@ -103,17 +118,24 @@ function depthsOf({ units, peerOf, isLight, takers }: Assigned): number[] {
 }
 
 /**
- * By unit the other peers that wait for it, directly or through units of its own depth and peer,
- * as a text that is equal for equal peers. What leads to a unit serves at least the same peers.
+ * By unit the other peers that wait for it, directly or through units of its own depth and peer;
+ * absent where none does. What leads to a unit serves at least the same peers.
  */
-function servedBy({ units, peerOf, takers }: Assigned, depths: readonly number[]): string[] {
-  const served = units.map(({ index }) => new Set(takers.get(index)))
+function servedBy(
+  { units, peerOf, takers }: Assigned,
+  depths: readonly number[],
+): Map<number, Set<number>> {
+  const served = new Map([...takers].map(([index, peers]) => [index, new Set(peers)]))
   for (const { index, inputs } of units.toReversed()) {
+    const peers = served.get(index)
+    if (peers === undefined) continue
     for (const { from } of inputs) {
       if (from === undefined || depths[from] !== depths[index]) continue
       if (peerOf[from] !== peerOf[index]) continue
-      for (const taker of served[index]!) served[from]!.add(taker)
+      const sourcePeers = served.get(from) ?? new Set()
+      for (const peer of peers) sourcePeers.add(peer)
+      served.set(from, sourcePeers)
     }
   }
-  return served.map((peers) => [...peers].sort((a, b) => a - b).join(' '))
+  return served
 }
