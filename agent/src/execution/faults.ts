@@ -57,7 +57,7 @@ export function createFaults(attempts: readonly StageAttempt[] = []): Faults {
   function blame(peerId: string, error: MeshError): string {
     const weight = error.retryable ? 1 : MAX_FAILURES
     counts.set(peerId, (counts.get(peerId) ?? 0) + weight)
-    reasons.set(peerId, `failed this job: ${error.message}`)
+    reasons.set(peerId, `failed this job: ${error.message.replace(/\.$/, '')}`)
     return peerId
   }
 

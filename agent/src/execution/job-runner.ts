@@ -17,6 +17,7 @@ import {
   type JobSummary,
   summariseJob,
 } from '@comfymesh/protocol/job-summary'
+import type { Plan } from '@comfymesh/protocol/plan'
 import type { NodeDefinitions } from '@comfymesh/protocol/workflow'
 import type { Executor } from '../executors/executor.ts'
 import { definitionsOf } from '../planning/definitions.ts'
@@ -28,6 +29,7 @@ import {
 } from '../planning/queue-order.ts'
 import type { HistoryRange, JobStore } from '../store/jobs.ts'
 import type { QueueState } from '../store/queue-state.ts'
+import { previewAnswer } from './answer-preview.ts'
 import { createJobQueue } from './job-queue.ts'
 import { type JobRunModules, runJob } from './job-run.ts'
 import { createJobSlots, type JobSlotsModules } from './job-slots.ts'
@@ -70,6 +72,11 @@ export interface JobRunner {
    * @throws MeshError `not_found` when no job of that id waits for an answer.
    */
   answer(id: string, answer: JobAnswer): Promise<void>
+  /**
+   * The plan by which a paused job would go on after that answer.
+   * @throws MeshError `not_found` as `answer`; otherwise as `previewAnswer`.
+   */
+  previewAnswer(id: string, answer: Exclude<JobAnswer, 'cancel'>): Promise<Plan>
   /** Cancels jobs that have not begun, and paused ones. */
   cancelPending(ids: readonly string[] | 'all'): Promise<void>
   /** Cancels the running job of that id, if it runs; every running job when no id is given. */
@@ -236,6 +243,12 @@ export function createJobRunner(options: JobRunnerOptions, modules: JobRunnerMod
     return job
   }
 
+  function paused(id: string): LiveJob {
+    const job = queue.get(id)
+    if (job?.state.status !== 'paused') throw notPaused(id)
+    return job
+  }
+
   async function reorder(places: readonly QueuePlace[]): Promise<void> {
     const records = places.flatMap(({ id, number }) => {
       const record = waiting(id).fold({ type: 'reordered', number })
@@ -298,9 +311,13 @@ export function createJobRunner(options: JobRunnerOptions, modules: JobRunnerMod
       const places = ids.map((id) => prioritisedPlace(waiting(id).state.request, priority))
       await reorder(places)
     },
+    async previewAnswer(id, answer) {
+      const { state } = paused(id)
+      const offers = () => slots.offersBehind(statesBut())
+      return previewAnswer(state, answer, { ...modules, offers })
+    },
     async answer(id, answer) {
-      const job = queue.get(id)
-      if (job?.state.status !== 'paused') throw notPaused(id)
+      const job = paused(id)
       const said = job.fold({ type: 'answered', answer })
       if (answer === 'cancel') queue.remove(id)
       const ended = answer === 'cancel' ? job.fold({ type: 'interrupted' }) : undefined

@@ -76,10 +76,17 @@ export async function attemptStage(
 
 /** Nobody here cancelled it: its peer was stopped, or has given up waiting for us. */
 function causeOf(error: MeshError, { placement, signal }: StageAttemptOptions): MeshError {
-  if (error.code !== 'interrupted' || signal.aborted) return error
   const { peerId, peerName } = placement
+  if (error.code !== 'interrupted' || signal.aborted) return named(error, placement)
   const message = `${peerName} gave the stage up before it was done.`
   return new MeshError('peer_unreachable', message, { details: { peerId }, cause: error })
+}
+
+/** The mesh knows peers by their ids, and whoever reads this by their names. */
+function named(error: MeshError, { peerId, peerName }: Placement): MeshError {
+  const { code, details } = error
+  const message = error.message.replaceAll(`Peer ${peerId}`, peerName)
+  return message === error.message ? error : new MeshError(code, message, { details, cause: error })
 }
 
 function requestOf({ job, stage, placement, attemptId, inputs }: StageAttemptOptions) {

@@ -1,6 +1,7 @@
 /** Jobs over several peers: questions, restarts of the submitter, several at once, everything at random. */
 import type { ErrorCode } from '@comfymesh/protocol/errors'
 import type { JobState } from '@comfymesh/protocol/job'
+import type { Plan } from '@comfymesh/protocol/plan'
 import t from 'tap'
 import {
   branchedPrompt,
@@ -18,6 +19,8 @@ import {
 import { until } from './stages.ts'
 
 const asking = { comfymesh: { affinity: { 2: 'b' }, fallback: 'ask' } }
+const placesOf = (plan: Plan | undefined) =>
+  plan?.placements.map(({ stageId, peerId }) => [stageId, peerId])
 const isPaused = ({ status }: { status: string }) => status === 'paused'
 
 t.test('a question pauses the job, which waits for its answer over a restart', async (t) => {
@@ -52,8 +55,10 @@ t.test('a question when a peer fails; other answers', async (t) => {
     phase === 'began' ? broken('out_of_memory', 'Not enough memory.')() : undefined
   const id = await submit(jobs, picturePrompt(), asking)
   t.match((await reached(jobs, id, isPaused)).pause?.question, /Not enough memory/)
+  const shown = await jobs.previewAnswer(id, { peer: 'c' })
   await jobs.answer(id, { peer: 'c' })
   const state = await reached(jobs, id)
+  t.strictSame(placesOf(shown), placesOf(state.plan), 'it goes on by the plan that was shown')
   t.match(state, { status: 'completed', options: { affinity: { 2: 'c' }, fallback: 'ask' } })
   const second = await submit(jobs, picturePrompt(3), asking)
   await reached(jobs, second, isPaused)

@@ -1,8 +1,7 @@
 /** Jobs, as the agent's /v1/jobs lists and tells them, and answers to their questions. */
 import type { JobAnswer, JobEvent, JobState, JobStatus } from '@comfymesh/protocol/job'
-import type { Plan, PlanOptions } from '@comfymesh/protocol/plan'
+import type { Plan } from '@comfymesh/protocol/plan'
 import type { PromptSummary } from '@comfymesh/protocol/prompt-summary'
-import type { Prompt } from '@comfymesh/protocol/workflow'
 import type { FileName } from './comfyui.ts'
 import { get, post } from './http.ts'
 
@@ -67,8 +66,10 @@ export async function readJobLog(id: string, signal?: AbortSignal) {
 
 export const answerJob = (id: string, answer: JobAnswer) => post(`${path(id)}/answer`, { answer })
 
-/** Where the prompt would run if it were asked for so. @throws Refused saying why it cannot. */
-export async function previewPlan(prompt: Prompt, options: PlanOptions): Promise<Plan> {
-  const body = { prompt, extra_data: { comfymesh: options } }
-  return (await post<{ plan: Plan }>('v1/plan', body)).plan
+/** The plan that an answer would lead to. @throws Refused saying why nobody can run it. */
+export async function previewAnswer(
+  id: string,
+  answer: Exclude<JobAnswer, 'cancel'>,
+): Promise<Plan> {
+  return (await post<{ plan: Plan }>(`${path(id)}/answer/plan`, { answer })).plan
 }

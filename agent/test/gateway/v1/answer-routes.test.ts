@@ -48,6 +48,24 @@ t.test('a job is told to go on', async (t) => {
   t.equal((await answer('go')).status, 404)
 })
 
+t.test('the plan that an answer leads to is shown, and nothing is answered', async (t) => {
+  const { agent, id, answer } = await pausedJob(t)
+  const preview = (said: unknown) =>
+    ask(agent, 'POST', `/v1/jobs/${id}/answer/plan`, { answer: said })
+  t.match((await preview({ peer: 'nobody' })).body, { plan: { question: /nobody/ } })
+  const there = await preview({ peer: 'test' })
+  t.match(there.body, { plan: { placements: [{ peerName: 'test' }] } })
+  t.equal((there.body.plan as JsonObject).question, undefined)
+  t.equal((await preview('cancel')).status, 400)
+  t.match((await ask(agent, 'GET', `/v1/jobs/${id}`)).body, { status: 'paused' })
+  await answer({ peer: 'test' })
+  await finished(agent, id)
+  const { body } = await ask(agent, 'GET', `/v1/jobs/${id}`)
+  const stagesOf = (plan: unknown) => (plan as { stages: { id: string }[] }).stages
+  t.strictSame(stagesOf(body.plan), stagesOf(there.body.plan), 'it went on by that plan')
+  t.equal((await preview('go')).status, 404)
+})
+
 t.test('a job is cancelled', async (t) => {
   const { agent, id, answer } = await pausedJob(t)
   t.match(await answer('cancel'), { status: 200, body: { status: 'interrupted' } })

@@ -65,6 +65,8 @@ t.test('every route answers as the document says', async (t) => {
     ['GET /v1/jobs/:id/log', done],
     ['POST /v1/jobs/:id/answer', done, { answer: 'go' }, 404],
     ['POST /v1/jobs/:id/answer', done, { answer: 'perhaps' }, 400],
+    ['POST /v1/jobs/:id/answer/plan', done, { answer: 'go' }, 404],
+    ['POST /v1/jobs/:id/answer/plan', done, { answer: 'cancel' }, 400],
     ['DELETE /v1/jobs/:id', fourth],
     ['DELETE /v1/jobs/:id', done],
     ['GET /v1/jobs/:id', done, undefined, 404],

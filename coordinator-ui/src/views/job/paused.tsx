@@ -1,11 +1,11 @@
 /** What a paused job asks: which machine to take instead, with a preview of the plan. */
-import { type JobAnswer, type JobState, optionsOf, type Pause } from '@comfymesh/protocol/job'
+import type { JobAnswer, JobState, Pause } from '@comfymesh/protocol/job'
 import type { Plan } from '@comfymesh/protocol/plan'
 import { Alert, Button, Group, Loader, Radio, Stack, Text } from '@mantine/core'
 import { IconHelpCircle } from '@tabler/icons-react'
 import { useMutation, useQuery } from '@tanstack/react-query'
 import { useState } from 'react'
-import { answerJob, previewPlan } from '../../api/jobs.ts'
+import { answerJob, previewAnswer } from '../../api/jobs.ts'
 import { duration } from '../../state/duration.ts'
 import { usePeerNames, usePeers } from '../../state/peers.ts'
 import { stageTitle } from '../../state/plan-words.ts'
@@ -22,10 +22,14 @@ export interface PausedProps {
 export function Paused({ job, pause }: PausedProps) {
   const [chosen, setChosen] = useState(PROPOSED)
   const { data: mesh } = usePeers()
-  const nameOf = usePeerNames()
+  const nameOf = usePeerNames(job)
   const answer = useMutation({ mutationFn: (given: JobAnswer) => answerJob(job.request.id, given) })
-  const others = (mesh?.peers ?? []).filter(({ state }) => state !== 'away')
   const proposed = [...new Set(pause.plan.placements.map(({ peerId }) => peerId))]
+  const isProposal = (peerId: string) => proposed.length === 1 && proposed[0] === peerId
+  const others = (mesh?.peers ?? []).filter(
+    ({ peerId, state }) => state !== 'away' && !isProposal(peerId),
+  )
+  const proposal = proposed.map(nameOf).join(' and ')
   return (
     <Alert
       color="yellow"
@@ -37,17 +41,19 @@ export function Paused({ job, pause }: PausedProps) {
         <Text size="sm">{pause.question}</Text>
         <Radio.Group label="Run it instead on" value={chosen} onChange={setChosen}>
           <Stack gap={6} mt={6}>
-            <Radio value={PROPOSED} label={`As proposed: ${proposed.map(nameOf).join(', ')}`} />
+            <Radio value={PROPOSED} label={`${proposal}, as proposed`} />
             {others.map(({ peerId, name }) => (
               <Radio key={peerId} value={peerId} label={name} />
             ))}
           </Stack>
         </Radio.Group>
-        {chosen === PROPOSED ? (
-          <Preview job={job} plan={pause.plan} />
-        ) : (
-          <OtherPlan job={job} pause={pause} peerId={chosen} />
-        )}
+        <div aria-live="polite">
+          {chosen === PROPOSED ? (
+            <Preview job={job} plan={pause.plan} />
+          ) : (
+            <OtherPlan job={job} peerId={chosen} />
+          )}
+        </div>
         {answer.error && (
           <Alert color="red" role="alert">
             {answer.error.message}
@@ -58,7 +64,7 @@ export function Paused({ job, pause }: PausedProps) {
             loading={answer.isPending}
             onClick={() => answer.mutate(chosen === PROPOSED ? 'go' : { peer: chosen })}
           >
-            {chosen === PROPOSED ? 'Run as proposed' : `Run on ${nameOf(chosen)}`}
+            Run on {chosen === PROPOSED ? proposal : nameOf(chosen)}
           </Button>
           <Button variant="default" onClick={() => answer.mutate('cancel')}>
             Cancel the job
@@ -69,18 +75,17 @@ export function Paused({ job, pause }: PausedProps) {
   )
 }
 
-function OtherPlan({ job, pause, peerId }: PausedProps & { readonly peerId: string }) {
-  const options = optionsOf(job)
-  const rebound = Object.fromEntries((pause.plan.unmet ?? []).map((key) => [key, peerId]))
-  const affinity = { ...options.affinity, ...rebound }
+/** What the agent would do after that answer. */
+function OtherPlan({ job, peerId }: { readonly job: JobState; readonly peerId: string }) {
   const { data: plan, error } = useQuery({
-    queryKey: ['plan', job.request.id, peerId],
-    queryFn: () => previewPlan(job.request.prompt, { affinity, fallback: 'none' }),
+    queryKey: ['answer plan', job.request.id, peerId],
+    queryFn: () => previewAnswer(job.request.id, { peer: peerId }),
   })
-  if (error) {
+  const problem = error?.message ?? plan?.question
+  if (problem !== undefined) {
     return (
       <Text size="sm" c="red" role="alert">
-        {error.message}
+        {plan === undefined ? problem : `It would ask again: ${problem}`}
       </Text>
     )
   }
@@ -92,7 +97,7 @@ function OtherPlan({ job, pause, peerId }: PausedProps & { readonly peerId: stri
 }
 
 function Preview({ job, plan }: { readonly job: JobState; readonly plan: Plan }) {
-  const nameOf = usePeerNames()
+  const nameOf = usePeerNames(job)
   const titleOf = (id: string) => {
     const stage = plan.stages.find((one) => one.id === id)
     return stage === undefined ? 'A stage' : stageTitle(job, stage)
