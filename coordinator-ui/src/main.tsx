@@ -8,12 +8,16 @@ import { StrictMode } from 'react'
 import { createRoot } from 'react-dom/client'
 import { Router } from 'wouter'
 import { useHashLocation } from 'wouter/use-hash-location'
+import { Refused } from './api/http.ts'
 import { followJobs } from './state/agent.ts'
 import { theme } from './theme.ts'
 import { Shell } from './views/shell.tsx'
 
+/** A refusal stays one when it is asked for again. */
+const mayRetry = (failures: number, error: Error) => failures === 0 && !(error instanceof Refused)
+
 const queries = new QueryClient({
-  defaultOptions: { queries: { retry: 1, staleTime: 5000, refetchOnWindowFocus: true } },
+  defaultOptions: { queries: { retry: mayRetry, staleTime: 5000, refetchOnWindowFocus: true } },
 })
 
 followJobs()

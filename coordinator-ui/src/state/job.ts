@@ -21,14 +21,19 @@ const REFRESH_MS = 2000
 export function useJobLog(job: JobState): {
   readonly events: readonly JobEvent[]
   readonly error: Error | null
+  readonly isPending: boolean
 } {
   const id = job.request.id
-  const { data = [], error } = useQuery({
+  const {
+    data = [],
+    error,
+    isPending,
+  } = useQuery({
     // Asked once more when the job has ended: what came last belongs to it.
     queryKey: ['job log', id, isFinished(job)],
     queryFn: ({ signal }) => readJobLog(id, signal),
     refetchInterval: isFinished(job) ? false : REFRESH_MS,
     placeholderData: (before) => before,
   })
-  return { events: data, error }
+  return { events: data, error, isPending }
 }

@@ -1,8 +1,10 @@
 /** The machines of the mesh: one question for all views that show them. */
+import type { JobState } from '@comfymesh/protocol/job'
 import type { MeshPeer, MeshPeers } from '@comfymesh/protocol/mesh'
 import { useQuery } from '@tanstack/react-query'
 import { useHealth } from '../api/health.ts'
 import { readPeers } from '../api/mesh.ts'
+import { plannedNames } from './plan-words.ts'
 
 const REFRESH_MS = 2000
 
@@ -17,15 +19,24 @@ export function usePeers() {
   })
 }
 
-/** How to call a machine, by its id or its name; of one that is no member any more, the end of its id. */
-export function usePeerNames(): (peerId: string) => string {
+/**
+ * How to call a machine, by its id or its name.
+ * @param job whose plans know the names of those that are no members any more, and of all before
+ *   the mesh was read.
+ */
+export function usePeerNames(job?: JobState): (peerId: string) => string {
   const { data } = usePeers()
-  return (peerId) => peerName(data?.peers ?? [], peerId)
+  return (peerId) => peerName(data?.peers ?? [], peerId, job)
 }
 
-export function peerName(peers: readonly MeshPeer[], peerId: string): string {
+export function peerName(
+  peers: readonly Pick<MeshPeer, 'peerId' | 'name'>[],
+  peerId: string,
+  job?: JobState,
+): string {
+  const meant = peers.find((peer) => peer.peerId === peerId || peer.name === peerId)
   // An agent whose mesh is off calls itself so.
   if (peerId === 'local') return 'this machine'
-  const meant = peers.find((peer) => peer.peerId === peerId || peer.name === peerId)
-  return meant?.name ?? `…${peerId.slice(-6)}`
+  const name = meant?.name ?? (job && plannedNames(job).get(peerId))
+  return name ?? `…${peerId.slice(-6)}`
 }

@@ -13,14 +13,25 @@ export function stageTitle(job: JobState, { nodes }: PlannedStage): string {
   return `${titles.slice(0, MAX_TITLES).join(', ')} and ${titles.length - MAX_TITLES} more`
 }
 
-/** The stage of this id, in whichever plan of the job it stands; the newest first. */
+/** Everything that was planned for the job, the newest first. */
+function allPlans({ pause, plan, earlierPlans }: JobState): Plan[] {
+  const plans = [pause?.plan, plan, ...earlierPlans.toReversed().map((one) => one.plan)]
+  return plans.filter((one) => one !== undefined)
+}
+
+/** The stage of this id, in whichever plan of the job it stands. */
 export function findStage(job: JobState, stageId: string): PlannedStage | undefined {
-  const plans = [
-    job.pause?.plan,
-    job.plan,
-    ...job.earlierPlans.toReversed().map(({ plan }) => plan),
-  ]
-  return plans.flatMap((plan) => plan?.stages ?? []).find(({ id }) => id === stageId)
+  return allPlans(job)
+    .flatMap(({ stages }) => stages)
+    .find(({ id }) => id === stageId)
+}
+
+/** Names of the machines that plans of the job speak of, by their ids. */
+export function plannedNames(job: JobState): ReadonlyMap<string, string> {
+  const named = allPlans(job).flatMap(({ placements }) =>
+    placements.flatMap((placement) => [placement, ...placement.rejected]),
+  )
+  return new Map(named.map(({ peerId, peerName }) => [peerId, peerName]))
 }
 
 /** `on Anna`; where another machine is to blame, whose value it was: `on Anna, by Bert’s value`. */

@@ -16,10 +16,20 @@ export function progressOf(job: JobState): Progress {
   }, 0)
   const share = total === 0 ? 0 : Math.min(1, done / total)
   const running = job.nodes.find(({ status }) => status === 'running')
-  if (running === undefined) return { share, text: 'Starting' }
+  if (running === undefined) return { share, text: waitingText(job) }
   const title = nodeTitle(job, running.nodeId)
   const steps = running.max > 1 ? `, step ${running.value} of ${running.max}` : ''
   return { share, text: title + steps }
+}
+
+/** Sent to machines that have not begun it: they may have other work. */
+function waitingText({ attempts, plan }: JobState): string {
+  const sent = attempts.filter(({ status }) => status === 'sent')
+  const names = (plan?.placements ?? [])
+    .filter(({ peerId }) => sent.some((attempt) => attempt.peerId === peerId))
+    .map(({ peerName }) => peerName)
+  if (names.length === 0 || attempts.some(({ status }) => status === 'computing')) return 'Starting'
+  return `Waits for ${[...new Set(names)].join(' and ')}`
 }
 
 export function nodeTitle({ request }: JobState, nodeId: string): string {

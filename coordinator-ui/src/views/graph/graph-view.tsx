@@ -34,7 +34,7 @@ export interface GraphViewProps {
 
 export default function GraphView({ prompt, definitions, job }: GraphViewProps) {
   const colorMode = useComputedColorScheme('light')
-  const nameOf = usePeerNames()
+  const nameOf = usePeerNames(job)
   const graph = useMemo(() => graphOf(prompt, definitions, job), [prompt, definitions, job])
   const positions = useMemo(() => {
     const heights = new Map(graph.nodes.map((node) => [node.id, heightOf(node)]))

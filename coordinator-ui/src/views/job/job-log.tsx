@@ -8,12 +8,12 @@ import { jobLog } from '../../state/job-log.ts'
 import { usePeerNames } from '../../state/peers.ts'
 
 export function JobLog({ job }: { readonly job: JobState }) {
-  const { events, error } = useJobLog(job)
-  const entries = jobLog(job, events, usePeerNames())
+  const { events, error, isPending } = useJobLog(job)
+  const entries = jobLog(job, events, usePeerNames(job))
   return (
     <Section title="What happened">
       {error && <Problem title="The log of this job could not be read" error={error} />}
-      {entries.length === 0 && !error && (
+      {entries.length === 0 && !error && !isPending && (
         <Text size="sm" c="dimmed">
           The agent remembers the events of the latest jobs until it is restarted, and none of this
           one.

@@ -136,7 +136,7 @@ function Actions({ job }: { readonly job: JobState }) {
 
 /** What happened, to what, and what to do: the agent's errors say all three. */
 function Failure({ job }: { readonly job: JobState }) {
-  const nameOf = usePeerNames()
+  const nameOf = usePeerNames(job)
   const attempt = endingAttempt(job)
   const where = [
     ...(job.endNodeId === undefined ? [] : [`at “${nodeTitle(job, job.endNodeId)}”`]),

@@ -1,6 +1,6 @@
 /** The plan of a job: its timeline, and of each stage where it is, why there and why not elsewhere. */
 import { isFinished, type JobState } from '@comfymesh/protocol/job'
-import { isOpen } from '@comfymesh/protocol/job-stages'
+import { isOpen, type StageAttempt } from '@comfymesh/protocol/job-stages'
 import type { Placement, Plan } from '@comfymesh/protocol/plan'
 import { Alert, Badge, Group, Spoiler, Text } from '@mantine/core'
 import { useNow } from '../../components/now.ts'
@@ -15,7 +15,7 @@ import { TimelineView } from './timeline-view.tsx'
 export function Stages({ job }: { readonly job: JobState }) {
   const plan = job.plan
   const nowMs = useNow(!isFinished(job) && job.attempts.length > 0)
-  const nameOf = usePeerNames()
+  const nameOf = usePeerNames(job)
   const titleOf = (stageId: string) => {
     const stage = findStage(job, stageId)
     return stage === undefined ? 'A stage' : stageTitle(job, stage)
@@ -48,6 +48,12 @@ export function Stages({ job }: { readonly job: JobState }) {
         .
       </Text>
       <TimelineView timeline={timeline} nameOf={nameOf} titleOf={titleOf} />
+      {job.attempts
+        .filter(({ stageId }) => plan.placements.every((one) => one.stageId !== stageId))
+        .filter(hasFailed)
+        .map((attempt) => (
+          <FailedAttempt key={attempt.attemptId} job={job} attempt={attempt} />
+        ))}
       <ol className="plain-list stages">
         {plan.placements.map((placement) => (
           <Stage key={placement.stageId} job={job} plan={plan} placement={placement} />
@@ -64,11 +70,11 @@ interface StageProps {
 }
 
 function Stage({ job, plan, placement }: StageProps) {
-  const nameOf = usePeerNames()
+  const nameOf = usePeerNames(job)
   const { stageId, peerId, peerName, reason, rejected } = placement
   const stage = plan.stages.find(({ id }) => id === stageId)
   const ran = job.stages.find((one) => one.stageId === stageId)
-  const failed = job.attempts.filter((one) => one.stageId === stageId && one.status === 'failed')
+  const failed = job.attempts.filter((one) => one.stageId === stageId).filter(hasFailed)
   const inputs = travellingInputs(plan, stageId)
   return (
     <li>
@@ -91,15 +97,7 @@ function Stage({ job, plan, placement }: StageProps) {
         </Text>
       ))}
       {failed.map((attempt) => (
-        <Alert
-          key={attempt.attemptId}
-          color="yellow"
-          py="xs"
-          my="xs"
-          title={`It failed ${failedWhere(attempt, nameOf)}`}
-        >
-          {attempt.error?.message}
-        </Alert>
+        <FailedAttempt key={attempt.attemptId} job={job} attempt={attempt} />
       ))}
       {rejected.length > 0 && (
         <Spoiler
@@ -118,6 +116,28 @@ function Stage({ job, plan, placement }: StageProps) {
         </Spoiler>
       )}
     </li>
+  )
+}
+
+const hasFailed = ({ status }: StageAttempt) => status === 'failed'
+
+interface FailedAttemptProps {
+  readonly job: JobState
+  readonly attempt: StageAttempt
+}
+
+function FailedAttempt({ job, attempt }: FailedAttemptProps) {
+  const nameOf = usePeerNames(job)
+  const stage = findStage(job, attempt.stageId)
+  return (
+    <Alert
+      color="yellow"
+      py="xs"
+      my="xs"
+      title={`${stage === undefined ? 'A stage' : stageTitle(job, stage)} failed ${failedWhere(attempt, nameOf)}`}
+    >
+      {attempt.error?.message}
+    </Alert>
   )
 }
 

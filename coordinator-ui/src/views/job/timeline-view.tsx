@@ -68,7 +68,7 @@ export function TimelineView({ timeline, nameOf, titleOf }: TimelineViewProps) {
           <span />
           <div className="timeline-axis">
             {ticksOf(lengthMs).map((ms) => (
-              <span key={ms} style={{ left: left(ms) }}>
+              <span key={ms} data-last={ms > lengthMs * 0.9} style={{ left: left(ms) }}>
                 {ms === 0 ? '0' : preciseDuration(ms)}
               </span>
             ))}

@@ -1,5 +1,6 @@
 /** The machines of the mesh: how they are, what moves between them, and how one more comes in. */
 import './mesh.css'
+import type { MeshPeer } from '@comfymesh/protocol/mesh'
 import { Alert, Button, SimpleGrid } from '@mantine/core'
 import { IconPlus } from '@tabler/icons-react'
 import { useState } from 'react'
@@ -54,8 +55,8 @@ export default function MeshView() {
       )}
       <Topology peers={peers} />
       <TestResults peers={peers} />
-      <SimpleGrid cols={{ base: 1, sm: 2, lg: 3 }}>
-        {peers.map((peer) => (
+      <SimpleGrid cols={{ base: 1, sm: 2, lg: 3 }} style={{ alignItems: 'start' }}>
+        {byPresence(peers).map((peer) => (
           <PeerCard key={peer.peerId} peer={peer} />
         ))}
       </SimpleGrid>
@@ -63,3 +64,7 @@ export default function MeshView() {
     </div>
   )
 }
+
+/** Who is away comes last. */
+const byPresence = (peers: readonly MeshPeer[]): MeshPeer[] =>
+  peers.toSorted((one, other) => Number(one.state === 'away') - Number(other.state === 'away'))

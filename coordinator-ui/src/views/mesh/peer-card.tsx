@@ -18,7 +18,7 @@ export function PeerCard({ peer }: { readonly peer: MeshPeer }) {
         <Text fw={600} truncate>
           {peer.name}
         </Text>
-        <Group gap={4} wrap="nowrap">
+        <Group gap={4} wrap="nowrap" style={{ flex: 'none' }}>
           <StateBadge peer={peer} />
           {state !== 'self' && <PeerMenu peer={peer} />}
         </Group>

@@ -32,6 +32,7 @@ export function History() {
   const [asked, setAsked] = useState<Asked>({ search: '', status: null, day: '' })
   const [settled] = useDebouncedValue(asked, 250)
   const { jobs, error, isPending, loadMore } = useHistory(settled)
+  const isAsked = settled.search.trim() !== '' || settled.status !== null || settled.day !== ''
   return (
     <>
       <Filters asked={asked} onChange={setAsked} />
@@ -39,7 +40,7 @@ export function History() {
       {isPending && <Loader aria-label="Reading the history" />}
       {!isPending && !error && jobs.length === 0 && (
         <Text c="dimmed" ta="center" py="xl">
-          No job has ended that is like that.
+          {isAsked ? 'No job has ended that is like that.' : 'No job has ended yet.'}
         </Text>
       )}
       <VirtualList
@@ -141,7 +142,7 @@ function Row({ job }: { readonly job: JobSummary }) {
           <img className="thumbnail" src={fileUrl(picture, true)} alt="" loading="lazy" />
         )}
         <div style={{ minWidth: 0, flex: 1 }}>
-          <Text truncate fw={500}>
+          <Text lineClamp={2} fw={500}>
             <Link href={`/jobs/${job.id}`} className="quiet-link">
               {name}
             </Link>
