@@ -56,8 +56,7 @@ export async function carryOut(
   try {
     const going = await returningStages(job.state, modules, signal)
     let question = signal.aborted ? undefined : await course.plan(going)
-    while (question === undefined && !signal.aborted && (await course.startReady())) {
-      if (signal.aborted) break
+    while (question === undefined && !signal.aborted && course.startReady()) {
       const failed = await course.nextEnding()
       if (failed !== undefined && !signal.aborted) question = await course.planAgain(failed)
     }
@@ -83,15 +82,15 @@ function createCourse(job: LiveJob, signal: AbortSignal, modules: JobCourseModul
     if (question !== undefined) return { type: 'paused', question, plan: next.plan }
     planned = next
     modules.results.begin(job.state.request.id, next.signatures.values())
-    await job.record({ type: 'planned', plan: next.plan })
+    job.record({ type: 'planned', plan: next.plan })
     for (const [id, { peerId, controller }] of running)
       if (!placements.some((one) => one.stageId === id && one.peerId === peerId)) controller.abort()
     // A single stage announces them together with what its executor knows.
-    if (next.plan.stages.length !== 1) await announceCached(job, cachedOf(next))
+    if (next.plan.stages.length !== 1) announceCached(job, cachedOf(next))
     return undefined
   }
 
-  async function start(stage: PlannedStage, placement: Placement): Promise<void> {
+  function start(stage: PlannedStage, placement: Placement): void {
     const { peerId } = placement
     const isSame = (one: { stageId: string; peerId: string }) =>
       one.stageId === stage.id && one.peerId === peerId
@@ -100,9 +99,7 @@ function createCourse(job: LiveJob, signal: AbortSignal, modules: JobCourseModul
     const attemptId = open?.attemptId ?? randomUUID()
     const inputs = inputsOf(stage.id, planned.plan, job.state, faults)
     if (open === undefined)
-      await job.record({ type: 'stage-started', stageId: stage.id, peerId, attemptId })
-    // Cancelled meanwhile: what has not been sent is not sent.
-    if (signal.aborted) return
+      job.record({ type: 'stage-started', stageId: stage.id, peerId, attemptId })
     const { graph, order } = planned
     const controller = new AbortController()
     const options = {
@@ -113,25 +110,24 @@ function createCourse(job: LiveJob, signal: AbortSignal, modules: JobCourseModul
     running.set(stage.id, { peerId, controller, ended: attemptStage(options, modules) })
   }
 
-  async function accept({ options, elapsedMs, result }: AttemptEnding): Promise<void> {
+  function accept({ options, elapsedMs, result }: AttemptEnding): void {
     if ('error' in result) return
     const { stage, placement, attemptId } = options
     const stageId = stage.id
     faults.made(result.outcome.values)
     const finished = { stageId, peerId: placement.peerId, attemptId, elapsedMs, ...result.outcome }
-    await job.record({ type: 'stage-finished', ...finished })
+    job.record({ type: 'stage-finished', ...finished })
   }
 
   return {
     plan,
     /** Starts what can start. @returns false when nothing runs and nothing is left. */
-    async startReady(): Promise<boolean> {
+    startReady(): boolean {
       const finished = new Set(job.state.stages.map(({ stageId }) => stageId))
       for (const stage of planned.plan.stages) {
-        if (signal.aborted) return true
         if (finished.has(stage.id) || running.has(stage.id)) continue
         if (stage.after.every((before) => finished.has(before)))
-          await start(stage, placementOf(planned.plan, stage))
+          start(stage, placementOf(planned.plan, stage))
       }
       if (running.size > 0) return true
       const isFinished = ({ id }: PlannedStage) => finished.has(id)
@@ -145,7 +141,7 @@ function createCourse(job: LiveJob, signal: AbortSignal, modules: JobCourseModul
       running.delete(stage.id)
       // Given up meanwhile: whatever came of it is too late.
       if (signal.aborted) return undefined
-      await accept(ending)
+      accept(ending)
       return 'error' in ending.result ? (ending as Failed) : undefined
     },
     /** @throws MeshError what failed, where it is the prompt's own or nobody else is left. */
@@ -155,7 +151,7 @@ function createCourse(job: LiveJob, signal: AbortSignal, modules: JobCourseModul
       const { peerId } = placement
       const blamedPeerId = isOwn ? peerId : faults.add({ peerId, error, inputs })
       const report = { stageId: stage.id, peerId, attemptId, error: plainReport(error) }
-      await job.record({ type: 'stage-failed', ...report, blamedPeerId })
+      job.record({ type: 'stage-failed', ...report, blamedPeerId })
       if (isOwn) ownFailures += 1
       if (!mayTryElsewhere(error) || ownFailures > MAX_OWN_FAILURES) throw error
       return plan(new Set(running.keys()), error)

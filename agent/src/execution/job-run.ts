@@ -3,23 +3,23 @@ import { MeshError } from '@comfymesh/protocol/errors'
 import { carryOut, type JobCourseModules } from './job-course.ts'
 import type { LiveJob } from './live-job.ts'
 import { plainReport } from './plain-report.ts'
-import { AGENT_STOPS } from './stage-run.ts'
+import { AGENT_STOPS, NOT_ACCEPTED } from './stage-run.ts'
 
 export type JobRunModules = JobCourseModules
 
-/** Runs a job and records how it ended. Never throws: every end is an event. */
+/** Runs a job and records how it ended, until that is told. Never throws: every end is an event. */
 export async function runJob(
   job: LiveJob,
   signal: AbortSignal,
   modules: JobRunModules,
 ): Promise<void> {
   const { id } = job.state.request
-  await job.record({ type: 'started' })
+  job.record({ type: 'started' })
   try {
     const question = await carryOut(job, signal, modules)
     await job.record(question === undefined ? { type: 'completed' } : question)
   } catch (thrown) {
-    if (signal.reason === AGENT_STOPS) return
+    if (signal.reason === AGENT_STOPS || signal.reason === NOT_ACCEPTED) return
     await job.record(endOf(job, MeshError.from(thrown), signal.aborted))
   } finally {
     modules.results.end(id)

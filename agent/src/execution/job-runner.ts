@@ -37,7 +37,7 @@ import { lightened } from './light-request.ts'
 import { createLiveJob, type JobUpdate, type LiveJob, recordAll } from './live-job.ts'
 import { createQueueRoom, DEFAULT_QUEUE_LIMIT, MAX_QUEUED_BYTES } from './queue-room.ts'
 import { recoverJobs } from './recovery.ts'
-import { AGENT_STOPS } from './stage-run.ts'
+import { AGENT_STOPS, NOT_ACCEPTED } from './stage-run.ts'
 import { createSubmit, type Submit } from './submissions.ts'
 
 export interface JobRunner {
@@ -224,16 +224,26 @@ export function createJobRunner(options: JobRunnerOptions, modules: JobRunnerMod
     return queue.get(id)?.state ?? runningJobs().find(({ request }) => request.id === id)
   }
 
+  /** The job may begin while the disk takes it; nothing of it is told before. */
   async function accept(request: JobRequest): Promise<JobState> {
     const stamp = { jobId: request.id, atMs: request.createdAtMs }
     const whole = { ...stamp, type: 'accepted', request } as const
-    await store.append({ state: foldJob(undefined, whole), event: whole })
     // Whoever remembers the event or the state from here on remembers little.
     const event = { ...whole, request: lightened(request) }
     const state = foldJob(undefined, event)
-    queue.add(live(state))
-    publish({ event, state })
+    const accepted = store
+      .append({ state: foldJob(undefined, whole), event: whole })
+      .then(() => publish({ event, state }))
+    const job = createLiveJob(state, jobModules, accepted)
+    queue.add(job)
     runWaiting()
+    try {
+      await accepted
+    } catch (error) {
+      if (queue.get(request.id) === job) queue.remove(request.id)
+      running.get(request.id)?.controller.abort(NOT_ACCEPTED)
+      throw error
+    }
     return state
   }
 

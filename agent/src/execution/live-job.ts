@@ -22,8 +22,9 @@ export interface LiveJob {
   /** Folds the event into the state, and nothing else; undefined when it changes nothing. */
   fold(change: JobChange): JobRecord | undefined
   /**
-   * Folds the event into the state, writes it down, tells the listeners. An event
-   * that the disk refuses still counts: a restart would run the job again.
+   * Folds the event into the state at once; writes it down and then tells the listeners, after those
+   * before it. Only who depends on one of these waits. An event that the disk refuses still counts:
+   * a restart would run the job again. Never rejects.
    */
   record(change: JobChange, preview?: Picture): Promise<void>
 }
@@ -35,9 +36,22 @@ export interface LiveJobModules {
   readonly warn: (message: string, error: unknown) => void
 }
 
-export function createLiveJob(initial: JobState, modules: LiveJobModules): LiveJob {
+/**
+ * @param accepted when the acceptance of a new job is on disk and told: nothing of it is told before,
+ *   and nothing at all when it rejects.
+ */
+export function createLiveJob(
+  initial: JobState,
+  modules: LiveJobModules,
+  accepted: Promise<void> = Promise.resolve(),
+): LiveJob {
   let state = initial
   let known = initial
+  let isRefused = false
+  /** Everything so far. */
+  let told = accepted.catch(() => {
+    isRefused = true
+  })
 
   function fold(change: JobChange): JobRecord | undefined {
     const event = { ...change, jobId: state.request.id, atMs: modules.now() } as JobEvent
@@ -45,6 +59,16 @@ export function createLiveJob(initial: JobState, modules: LiveJobModules): LiveJ
     state = foldJob(state, event)
     if (!isFinished(state)) known = state
     return state === before ? undefined : { event, state }
+  }
+
+  async function tell(record: JobRecord, preview: Picture | undefined, before: Promise<void>) {
+    // Steps are of the moment.
+    const written = record.event.type === 'node-progress' ? undefined : keep([record], modules)
+    await before
+    await written
+    if (isRefused) return
+    if (isFinished(record.state)) known = record.state
+    modules.publish({ ...record, ...(preview && { preview }) })
   }
 
   return {
@@ -55,12 +79,13 @@ export function createLiveJob(initial: JobState, modules: LiveJobModules): LiveJ
       return known
     },
     fold,
-    async record(change, preview) {
+    record(change, preview) {
       const record = fold(change)
-      if (record === undefined) return
-      if (change.type !== 'node-progress') await keep([record], modules)
-      known = state
-      modules.publish({ ...record, ...(preview && { preview }) })
+      if (record === undefined || isRefused) return told
+      told = tell(record, preview, told).catch((error: unknown) =>
+        modules.warn(`job ${record.event.jobId}: ${change.type} could not be told`, error),
+      )
+      return told
     },
   }
 }

@@ -12,7 +12,7 @@ import type { KnownResults } from './known-results.ts'
 import type { LiveJob } from './live-job.ts'
 import type { PictureFiles } from './picture-files.ts'
 import { createProgressThrottle } from './progress-throttle.ts'
-import type { StageReport } from './stage-run.ts'
+import { cancelled, type StageReport } from './stage-run.ts'
 
 /** Nodes that need not run, and what the output nodes among them show. */
 export interface CachedNodes {
@@ -41,7 +41,7 @@ export interface StageRecorderModules {
 
 export interface StageRecorder {
   readonly report: (report: StageReport) => void
-  /** When everything reported so far is recorded. @returns what the recording failed with. */
+  /** When everything reported so far is recorded, though perhaps not yet written or told. @returns what the recording failed with. */
   settled(): Promise<MeshError | undefined>
 }
 
@@ -60,11 +60,10 @@ export function createStageRecorder(
   }
   let tail: Promise<void> = Promise.resolve()
 
-  async function endPrelude(): Promise<void> {
+  function endPrelude(): void {
     if (prelude === undefined) return
-    const cached = prelude
+    announceCached(job, prelude)
     prelude = undefined
-    await announceCached(job, cached)
   }
 
   /** A loader runs in several stages, and is told of once; a stage that is joined again repeats itself. */
@@ -78,7 +77,8 @@ export function createStageRecorder(
     if (signal.aborted || event.type === 'admitted') return
     if (event.type === 'began') {
       const { stage, attemptId } = options
-      return job.record({ type: 'stage-began', stageId: stage.id, attemptId })
+      job.record({ type: 'stage-began', stageId: stage.id, attemptId })
+      return
     }
     if (!isTold(event.nodeId)) await recordNode(event)
   }
@@ -90,32 +90,34 @@ export function createStageRecorder(
       if (output !== undefined) prelude.outputs[event.nodeId] = output
       return
     }
-    await endPrelude()
+    endPrelude()
     switch (event.type) {
       case 'node-started':
-        return job.record({ type: 'node-started', nodeId: event.nodeId, peerId })
+        job.record({ type: 'node-started', nodeId: event.nodeId, peerId })
+        break
       case 'node-progress': {
         const { nodeId, value, max, preview } = event
-        return job.record({ type: 'node-progress', nodeId, value, max }, preview)
+        job.record({ type: 'node-progress', nodeId, value, max }, preview)
+        break
       }
       case 'node-finished':
-        return recordFinished(event)
+        await recordFinished(event)
     }
   }
 
   async function recordFinished(event: Finished): Promise<void> {
     const { nodeId, cached, elapsedMs } = event
-    await showClients(event)
+    showClients(event)
     const output = await outputOf(event)
     const shown = output === undefined ? {} : { output }
-    await job.record({ type: 'node-finished', nodeId, cached, elapsedMs, ...shown })
+    job.record({ type: 'node-finished', nodeId, cached, elapsedMs, ...shown })
   }
 
   /** As ComfyUI's SaveImageWebsocket: each one as the preview of a step. */
-  async function showClients({ nodeId, pictures = [] }: Finished): Promise<void> {
+  function showClients({ nodeId, pictures = [] }: Finished): void {
     const shown = pictures.filter(({ folder }) => folder === 'client')
     for (const [value, picture] of shown.entries())
-      await job.record({ type: 'node-progress', nodeId, value, max: shown.length }, picture)
+      job.record({ type: 'node-progress', nodeId, value, max: shown.length }, picture)
   }
 
   /** What the node shows, its pictures saved, known from now on. */
@@ -143,7 +145,11 @@ export function createStageRecorder(
     }
     const images = await modules.pictures.save(pictures, options.texts(), {
       named: Object.hasOwn(named, nodeId) ? named[nodeId]! : [],
-      name: (index, picture) => job.record({ type: 'picture-named', nodeId, index, ...picture }),
+      name: async (index, picture) => {
+        await job.record({ type: 'picture-named', nodeId, index, ...picture })
+        // Given up meanwhile, perhaps because the job was not accepted.
+        if (signal.aborted) throw cancelled()
+      },
     })
     return { ...event.ui, images: images.map((image) => ({ ...image })) }
   }
@@ -157,7 +163,7 @@ export function createStageRecorder(
     async settled() {
       try {
         await tail
-        if (!signal.aborted) await endPrelude()
+        if (!signal.aborted) endPrelude()
         return undefined
       } catch (thrown) {
         return MeshError.from(thrown)
@@ -171,11 +177,14 @@ function isSaved(picture: HandedPicture): picture is SavedPicture {
 }
 
 /** Once a job; what another attempt finds cached is the work of the one before it. */
-export async function announceCached(job: LiveJob, cached: CachedNodes): Promise<void> {
-  if (job.state.cached === undefined) return job.record({ type: 'nodes-cached', ...cached })
+export function announceCached(job: LiveJob, cached: CachedNodes): void {
+  if (job.state.cached === undefined) {
+    job.record({ type: 'nodes-cached', ...cached })
+    return
+  }
   const started = new Set(job.state.nodes.map(({ nodeId }) => nodeId))
   for (const [nodeId, output] of Object.entries(cached.outputs)) {
     if (started.has(nodeId)) continue
-    await job.record({ type: 'node-finished', nodeId, cached: true, elapsedMs: 0, output })
+    job.record({ type: 'node-finished', nodeId, cached: true, elapsedMs: 0, output })
   }
 }

@@ -30,6 +30,9 @@ export interface StageRuns {
 /** The reason of an abort when the agent stops: jobs stay as they are and go on after a restart. */
 export const AGENT_STOPS = Symbol('agent stops')
 
+/** The reason of an abort when the disk refused a job that had begun meanwhile: it never was. */
+export const NOT_ACCEPTED = Symbol('not accepted')
+
 export function cancelled(): MeshError {
   return new MeshError('interrupted', 'The stage was cancelled.')
 }

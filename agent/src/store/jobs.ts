@@ -16,6 +16,7 @@ import {
   summariseJob,
 } from '@comfymesh/protocol/job-summary'
 import { parseJson, stringifyJson } from '@comfymesh/protocol/json'
+import { createBatches } from '../base/batches.ts'
 import type { Database, Write } from './database.ts'
 import {
   END,
@@ -49,9 +50,11 @@ export interface HistoryRange {
 
 export interface JobStore {
   /**
-   * Writes events down, all or none; when it returned, a crash of the process cannot undo it.
+   * Writes events down, all or none, after those that were appended before; when it returned, a
+   * crash of the process cannot undo it. What is appended while the disk is busy is written together.
    * The end of a job that the disk refuses is known all the same and written with the next
-   * event that it takes; if the process ends before, the job runs again.
+   * event that it takes; if the process ends before, the job runs again. Of a job whose acceptance
+   * it refused nothing is written or known.
    * @throws MeshError `storage_failed`
    */
   append(...records: readonly JobRecord[]): Promise<void>
@@ -132,32 +135,36 @@ export async function openJobStore(
     return state === undefined ? [] : [log.endOf(state)]
   }
 
+  const append = createBatches<readonly JobRecord[]>(async (appended) => {
+    const records = log.known(appended.flat())
+    if (records.length === 0) return
+    const ends = records.filter(({ state }) => isFinished(state))
+    // A client may run a prompt under the id of one that has ended; the new job takes its place.
+    const accepted = records.filter(({ event }) => event.type === 'accepted')
+    const replaced = accepted.flatMap(({ event }) => finishedJobs.get(event.jobId) ?? [])
+    const late = [...unwritten.keys()]
+    const lateWrites = await Promise.all(late.flatMap(lateEnd))
+    try {
+      const makingRoom = [...lateWrites.flat(), ...replaced.flatMap(removal)]
+      await log.append(records, [...makingRoom, ...counterWrite()])
+    } catch (error) {
+      writtenCounter = -1
+      for (const { state } of ends) unwritten.set(state.request.id, state)
+      throw error
+    } finally {
+      for (const { state } of ends) finishedJobs.set(state.request.id, entryOf(state))
+    }
+    for (const id of late) unwritten.delete(id)
+    for (const { id } of replaced) finishedJobs.delete(id)
+    if (finishedJobs.size > MAX_FINISHED) await remove(inOrderOfEnding().slice(0, -MAX_FINISHED))
+  })
+
   return {
     unfinished: log.unfinished,
     finished,
     entries: () => [...finishedJobs.values()],
     summaries: (jobs) => read(jobs, summaryRows),
-    async append(...records) {
-      const ends = records.filter(({ state }) => isFinished(state))
-      // A client may run a prompt under the id of one that has ended; the new job takes its place.
-      const accepted = records.filter(({ event }) => event.type === 'accepted')
-      const replaced = accepted.flatMap(({ event }) => finishedJobs.get(event.jobId) ?? [])
-      const late = [...unwritten.keys()]
-      const lateWrites = await Promise.all(late.flatMap(lateEnd))
-      try {
-        const makingRoom = [...lateWrites.flat(), ...replaced.flatMap(removal)]
-        await log.append(records, [...makingRoom, ...counterWrite()])
-      } catch (error) {
-        writtenCounter = -1
-        for (const { state } of ends) unwritten.set(state.request.id, state)
-        throw error
-      } finally {
-        for (const { state } of ends) finishedJobs.set(state.request.id, entryOf(state))
-      }
-      for (const id of late) unwritten.delete(id)
-      for (const { id } of replaced) finishedJobs.delete(id)
-      if (finishedJobs.size > MAX_FINISHED) await remove(inOrderOfEnding().slice(0, -MAX_FINISHED))
-    },
+    append: (...records) => append(records),
     async history(range = {}) {
       const begun = inOrderOfEnding().filter(({ startedAtMs }) => startedAtMs !== undefined)
       return read(partOf(begun, range), stateRows)
@@ -194,31 +201,54 @@ function eventLog(database: Database, warn: (message: string, error: unknown) =>
   /** How many events of each unfinished job are on disk. */
   const lengths = new Map<string, number>()
 
-  function writesOf({ state, event }: JobRecord): Write[] {
-    const { id } = state.request
+  /** The next place of a job's events. */
+  function take(id: string): number {
     const length = lengths.get(id) ?? 0
-    if (isFinished(state)) {
-      const events = Array.from({ length }, (_, index) => eventKey(id, index))
-      return compacted(state, events)
-    }
-    return [{ type: 'put', key: eventKey(id, length), value: stringifyJson(event) }]
+    lengths.set(id, length + 1)
+    return length
+  }
+
+  function endNow(state: JobState): Write[] {
+    const { id } = state.request
+    const events = Array.from({ length: lengths.get(id) ?? 0 }, (_, index) => eventKey(id, index))
+    lengths.delete(id)
+    return compacted(state, events)
+  }
+
+  function writesOf(records: readonly JobRecord[]): Write[] {
+    const ending = new Set(records.filter(({ state }) => isFinished(state)).map(jobIdOf))
+    return records.flatMap(({ state, event }): Write[] => {
+      if (isFinished(state)) return endNow(state)
+      const { id } = state.request
+      if (ending.has(id)) return []
+      return [{ type: 'put', key: eventKey(id, take(id)), value: stringifyJson(event) }]
+    })
   }
 
   return {
+    /** Without those of jobs whose acceptance the disk refused. */
+    known(records: readonly JobRecord[]): JobRecord[] {
+      const accepted = new Set(records.filter(isAcceptance).map(jobIdOf))
+      return records.filter((record) => {
+        const id = jobIdOf(record)
+        return accepted.has(id) || lengths.has(id)
+      })
+    },
     /** @param more written together with the events. */
     async append(records: readonly JobRecord[], more: readonly Write[]): Promise<void> {
-      const [first] = records
-      if (first === undefined) return
       // Acceptance is a promise to the user: it survives a power cut as well. An end that one
       // takes back costs another run, so nobody waits for the disk to have it.
-      const isPromise = records.some(({ event }) => event.type === 'accepted')
+      const promises = records.filter(isAcceptance)
       const isEnd = records.some(({ state }) => isFinished(state))
-      const sync = isPromise ? 'now' : isEnd ? 'soon' : undefined
-      const what = records.length === 1 ? `Job ${first.state.request.id}` : 'The queue'
-      const writes = [...more, ...records.flatMap(writesOf)]
-      // Counted before the disk answers, so that the next event does not take the same place.
-      for (const { state } of records) count(state)
-      await database.write(writes, { what, sync })
+      const sync = promises.length > 0 ? 'now' : isEnd ? 'soon' : undefined
+      const [id, ...others] = new Set(records.map(jobIdOf))
+      const what = others.length === 0 ? `Job ${id}` : 'The queue'
+      try {
+        await database.write([...more, ...writesOf(records)], { what, sync })
+      } catch (error) {
+        for (const refused of promises) lengths.delete(jobIdOf(refused))
+        throw error
+      }
     },
     /** The end of a job that could not be written when it came. */
     async endOf(state: JobState): Promise<Write[]> {
@@ -241,12 +271,14 @@ function eventLog(database: Database, warn: (message: string, error: unknown) =>
       return [...states.values()]
     },
   }
+}
 
-  function count(state: JobState): void {
-    const { id } = state.request
-    if (isFinished(state)) lengths.delete(id)
-    else lengths.set(id, (lengths.get(id) ?? 0) + 1)
-  }
+function jobIdOf({ state }: JobRecord): string {
+  return state.request.id
+}
+
+function isAcceptance({ event }: JobRecord): boolean {
+  return event.type === 'accepted'
 }
 
 /** The end of a job: its state and its summary instead of its events. */
