@@ -234,17 +234,23 @@ export function createJobRunner(options: JobRunnerOptions, modules: JobRunnerMod
     const accepted = store
       .append({ state: foldJob(undefined, whole), event: whole })
       .then(() => publish({ event, state }))
-    const job = createLiveJob(state, jobModules, accepted)
-    queue.add(job)
+    queue.add(createLiveJob(state, jobModules, accepted))
     runWaiting()
     try {
       await accepted
     } catch (error) {
-      if (queue.get(request.id) === job) queue.remove(request.id)
-      running.get(request.id)?.controller.abort(NOT_ACCEPTED)
+      await takeBack(request.id)
       throw error
     }
     return state
+  }
+
+  /** Nothing of it is left then, so that it may be submitted again. */
+  async function takeBack(id: string): Promise<void> {
+    queue.remove(id)
+    const own = running.get(id)
+    own?.controller.abort(NOT_ACCEPTED)
+    await own?.ended
   }
 
   function waiting(id: string): LiveJob {

@@ -15,11 +15,14 @@ export interface JobUpdate extends JobRecord {
 export interface LiveJob {
   readonly state: JobState
   /**
-   * The state for everybody else: a job runs until its end is on disk, so that clients find it in
-   * the queue or in the history at any moment.
+   * The state for everybody else, as it was told: a job runs until its end is on disk, so that
+   * clients find it in the queue or in the history at any moment.
    */
   readonly known: JobState
-  /** Folds the event into the state, and nothing else; undefined when it changes nothing. */
+  /**
+   * Folds the event into the state, for recordAll; undefined when it changes nothing. Only while
+   * the job does not run.
+   */
   fold(change: JobChange): JobRecord | undefined
   /**
    * Folds the event into the state at once; writes it down and then tells the listeners, after those
@@ -57,7 +60,6 @@ export function createLiveJob(
     const event = { ...change, jobId: state.request.id, atMs: modules.now() } as JobEvent
     const before = state
     state = foldJob(state, event)
-    if (!isFinished(state)) known = state
     return state === before ? undefined : { event, state }
   }
 
@@ -67,7 +69,7 @@ export function createLiveJob(
     await before
     await written
     if (isRefused) return
-    if (isFinished(record.state)) known = record.state
+    known = record.state
     modules.publish({ ...record, ...(preview && { preview }) })
   }
 
@@ -78,7 +80,11 @@ export function createLiveJob(
     get known() {
       return known
     },
-    fold,
+    fold(change) {
+      const record = fold(change)
+      if (!isFinished(state)) known = state
+      return record
+    },
     record(change, preview) {
       const record = fold(change)
       if (record === undefined || isRefused) return told

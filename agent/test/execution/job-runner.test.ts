@@ -7,6 +7,7 @@ import t from 'tap'
 import { startAgent } from '../../src/agent.ts'
 import type { JobRunner } from '../../src/execution/job-runner.ts'
 import type { Submission } from '../../src/execution/submissions.ts'
+import { Database } from '../../src/store/database.ts'
 import { createLog } from '../../src/telemetry/log.ts'
 import { createFakeExecutor, testDefinitions } from '../fake-executor.ts'
 import { ask, startTestAgent, testSettings } from '../test-agent.ts'
@@ -101,6 +102,33 @@ t.test('each transition is on disk before it is told', async (t) => {
     { peerId: 'local', peerName: 'test', reason: /only peer/, rejected: [] },
   ])
   t.match(state.stages, [{ peerId: 'local', provider: 'cpu', sessionMs: 1 }])
+})
+
+t.test('a job that the disk refuses after it began never was', async (t) => {
+  const executor = createFakeExecutor()
+  const { promise: hasRun, open: run } = gate()
+  const agent = await startTestAgent(t, {
+    ...executor,
+    run: (stage, options) => executor.run(stage, options).finally(run),
+  })
+  const told: JobEvent[] = []
+  agent.jobs.subscribe(({ event }) => told.push(event))
+  const { batch } = Database.prototype
+  t.teardown(() => Object.assign(Database.prototype, { batch }))
+  const refuseOnce = async () => {
+    await hasRun
+    Object.assign(Database.prototype, { batch })
+    throw new Error('No space left on device')
+  }
+  Object.assign(Database.prototype, { batch: refuseOnce })
+  const prompt = { 1: int(1), 2: save('1') }
+  await t.rejects(submit(agent.jobs, prompt), { code: 'storage_failed' })
+  t.strictSame(told, [])
+  t.equal(agent.jobs.remaining(), 0)
+  t.strictSame(agent.jobs.entries(), [])
+  const state = await ended(agent.jobs, await submit(agent.jobs, prompt))
+  t.equal(state.status, 'completed')
+  t.strictSame(readdirSync(join(agent.dataDir, 'output')), ['p_00001_.png'])
 })
 
 t.test('a runner that dies once costs a retry, twice the job', async (t) => {

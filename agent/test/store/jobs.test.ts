@@ -1,7 +1,7 @@
 import { foldJob, type JobEvent, type JobState } from '@comfymesh/protocol/job'
 import type { JobEntry } from '@comfymesh/protocol/job-summary'
 import t, { type Test } from 'tap'
-import { openDatabase } from '../../src/store/database.ts'
+import { type Database, openDatabase } from '../../src/store/database.ts'
 import { type HistoryRange, type JobStore, openJobStore } from '../../src/store/jobs.ts'
 
 async function open(t: Test, dataDir: string = t.testdir()) {
@@ -230,6 +230,71 @@ t.test('what happens to a job whose end the disk refused', async (t) => {
   const next = await append(store, [accepted('replaced')])
   t.strictSame(await store.unfinished(), [next], 'nothing of the old one is in the new one')
   t.strictSame(store.entries(), [])
+})
+
+/** The next write waits until `end` is called, and fails with the error that it is given. */
+function holdDisk(database: Database) {
+  const written: string[][] = []
+  const { batch } = database
+  let begin = () => {}
+  let end = (_error?: Error) => {}
+  const begun = new Promise<void>((resolve) => {
+    begin = resolve
+  })
+  const held = new Promise<void>((resolve, reject) => {
+    end = (error) => (error === undefined ? resolve() : reject(error))
+  })
+  Object.assign(database, {
+    batch: async (writes: { type: string; key: string }[], options: object) => {
+      written.push(writes.map(({ type, key }) => `${type} ${key}`))
+      begin()
+      await held.finally(() => Object.assign(database, { batch }))
+      return batch.call(database, writes as never, options as never)
+    },
+  })
+  return { written, begun, end: (error?: Error) => end(error) }
+}
+
+/** Each event with the state that it leads to. */
+function recordsOf(events: readonly JobEvent[]) {
+  let state: JobState | undefined
+  return events.map((event) => {
+    state = foldJob(state, event)
+    return { state, event }
+  })
+}
+
+t.test('what is appended while the disk is busy is written in its order', async (t) => {
+  const { store, database } = await open(t)
+  const [accepted, started, completed] = recordsOf(ended('a', 9))
+  const disk = holdDisk(database)
+  const order: string[] = []
+  const first = store.append(accepted!).then(() => order.push('accepted'))
+  await disk.begun
+  const second = store.append(started!).then(() => order.push('started'))
+  const third = store.append(completed!).then(() => order.push('completed'))
+  t.strictSame(disk.written, [['put event/a/00000000']])
+  disk.end()
+  await Promise.all([first, second, third])
+  t.strictSame(order, ['accepted', 'started', 'completed'])
+  t.strictSame(await store.finished('a'), completed!.state)
+  t.strictSame(await store.unfinished(), [])
+})
+
+t.test('of a job whose acceptance the disk refuses nothing is written or known', async (t) => {
+  const { store, database } = await open(t)
+  const [accepted, started, completed] = recordsOf(ended('a', 9))
+  const disk = holdDisk(database)
+  const refused = store.append(accepted!)
+  await disk.begun
+  const later = [store.append(started!), store.append(completed!)]
+  disk.end(new Error('full'))
+  await t.rejects(refused, { code: 'storage_failed' })
+  await Promise.all(later)
+  t.strictSame(store.entries(), [])
+  t.strictSame(await database.keys({ gt: 'event/', lt: 'job/~' }).all(), [])
+  await store.append(accepted!)
+  t.equal((await store.unfinished()).length, 1, 'it may be submitted again')
 })
 
 t.test('a damaged event costs its job at most', async (t) => {
