@@ -235,7 +235,7 @@ t.test('what happens to a job whose end the disk refused', async (t) => {
 /** The next write waits until `end` is called, and fails with the error that it is given. */
 function holdDisk(database: Database) {
   const written: string[][] = []
-  const { batch } = database
+  const batch = database.batch as (...args: unknown[]) => Promise<void>
   let begin = () => {}
   let end = (_error?: Error) => {}
   const begun = new Promise<void>((resolve) => {
@@ -249,7 +249,7 @@ function holdDisk(database: Database) {
       written.push(writes.map(({ type, key }) => `${type} ${key}`))
       begin()
       await held.finally(() => Object.assign(database, { batch }))
-      return batch.call(database, writes as never, options as never)
+      return batch.call(database, writes, options)
     },
   })
   return { written, begun, end: (error?: Error) => end(error) }
