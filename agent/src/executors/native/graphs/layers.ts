@@ -11,7 +11,6 @@ import {
   cast,
   convolution,
   gelu,
-  gemm,
   multiply,
   reshape,
   sigmoid,
@@ -19,6 +18,7 @@ import {
   transpose,
 } from '../onnx/operators.ts'
 import type { BuildOptions, Dialect, NetworkGraph, Port } from './network-graph.ts'
+import { product } from './product.ts'
 import { driveRoot } from './weight-files.ts'
 import { addConvolutionBranch, addLinearBranch } from './weight-patches.ts'
 import { openWeights, type Weights } from './weights.ts'
@@ -69,10 +69,11 @@ export function buildNetwork(
 }
 
 /** A linear layer on tokens; the bias is optional in the file. */
-export function linear({ graph, weights }: Network, x: Value, name: string): Value {
+export function linear(network: Network, x: Value, name: string): Value {
+  const { graph, weights } = network
   const { weight, branches } = weights.layer(`${name}.weight`, ([out = 0, into = 0]) => [out, into])
   const bias = weights.has(`${name}.bias`) ? weights.tensor(`${name}.bias`) : undefined
-  const y = gemm(graph, x, weight, bias)
+  const y = product(network, x, weight, bias)
   return branches.reduce((sum, branch) => addLinearBranch(graph, sum, x, branch), y)
 }
 
@@ -93,8 +94,8 @@ export function gatedLinear(network: Network, x: Value, name: string): Value {
   }
   // Two products, so that nobody has to take the halves of one apart; and a product with a bias
   // begins by spreading it over the whole result on one core.
-  const value = gemm(graph, x, valueWeight, valueBias)
-  const gate = gemm(graph, x, gateWeight)
+  const value = product(network, x, valueWeight, valueBias)
+  const gate = product(network, x, gateWeight)
   const domain = 'com.microsoft'
   return multiply(graph, value, graph.node('BiasGelu', [gate, gateBias], gate.shape, { domain }))
 }

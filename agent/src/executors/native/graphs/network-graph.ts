@@ -18,6 +18,11 @@ export interface Dialect {
   readonly convolution: 'direct' | 'winograd'
   /** 'fused' is com.microsoft's QuickGelu and BiasGelu, 'plain' spells them out. */
   readonly activation: 'fused' | 'plain'
+  /**
+   * 'blocked' cuts products of many tokens so that each fits a core's cache; 'whole' leaves that
+   * to the provider.
+   */
+  readonly product: 'blocked' | 'whole'
   /** What activations are computed in. Inputs and outputs are float32 either way. */
   readonly compute: 'f32' | 'f16'
 }

@@ -88,6 +88,16 @@ export function convolution(
   })
 }
 
+/**
+ * Planes [1, size * size * count, height, width] woven into [1, count, height * size, width * size]:
+ * the first `count` are the upper left cells of all squares, the next ones those to their right.
+ */
+export function depthToSpace(graph: GraphBuilder, x: Value, size: number): Value {
+  const [batch, planes, height, width] = x.shape as [number, number, number, number]
+  const shape = [batch, planes / size ** 2, height * size, width * size]
+  return graph.node('DepthToSpace', [x], shape, { attributes: { blocksize: { int: size } } })
+}
+
 export function softmax(graph: GraphBuilder, x: Value): Value {
   return graph.node('Softmax', [x], x.shape, { attributes: { axis: { int: -1 } } })
 }

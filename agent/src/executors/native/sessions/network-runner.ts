@@ -53,10 +53,10 @@ export interface NetworkOptions {
 
 /** What suits the providers apart from what their self-tests told; others fuse graphs themselves. */
 const suitable: {
-  readonly [name in ProviderName]?: Partial<Pick<Dialect, 'convolution' | 'activation'>>
+  readonly [name in ProviderName]?: Partial<Pick<Dialect, 'convolution' | 'activation' | 'product'>>
 } = {
   // Its convolutions do what is written, and its sessions open without optimizing the graph.
-  cpu: { convolution: 'winograd', activation: 'fused' },
+  cpu: { convolution: 'winograd', activation: 'fused', product: 'blocked' },
 }
 
 /** @throws MeshError `not_found`, `malformed_file`, `unsupported_model` */
@@ -99,11 +99,16 @@ function dialectOf(
   const half = halfPrecision && provider.halfPrecision
   // The fused operator was tested in the best precision, so it is trusted in no other.
   const fused = provider.fusedAttention && half === provider.halfPrecision
-  const { convolution = 'direct', activation = 'plain' } = suitable[provider.name] ?? {}
+  const {
+    convolution = 'direct',
+    activation = 'plain',
+    product = 'whole',
+  } = suitable[provider.name] ?? {}
   return {
     attention: fused ? 'fused' : 'plain',
     convolution: fastConvolution ? convolution : 'direct',
     activation,
+    product,
     compute: half ? 'f16' : 'f32',
   }
 }

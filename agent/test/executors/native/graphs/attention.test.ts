@@ -2,18 +2,8 @@ import t from 'tap'
 import { attention } from '../../../../src/executors/native/graphs/attention.ts'
 import { buildNetwork } from '../../../../src/executors/native/graphs/layers.ts'
 import type { Dialect } from '../../../../src/executors/native/graphs/network-graph.ts'
-import type { Checkpoint } from '../../../../src/models/family.ts'
 import { ruleValues } from '../../../models/model-files.ts'
-import { fused, plain, relativeError, runGraph } from './run-graph.ts'
-
-/** Attention needs no weights. */
-const checkpoint: Checkpoint = {
-  file: { path: '/none.safetensors', fileBytes: 0, tensors: new Map(), metadata: {} },
-  family: 'sd1',
-  prediction: 'epsilon',
-  latentScale: 1,
-  latentRgb: null,
-}
+import { fused, noWeights, plain, relativeError, runGraph } from './run-graph.ts'
 
 interface Sizes {
   readonly batch: number
@@ -25,7 +15,7 @@ interface Sizes {
 
 async function attend(dialect: Dialect, sizes: Sizes, causal = false): Promise<Float32Array> {
   const { batch, heads, channels, queries, keys } = sizes
-  const graph = buildNetwork('attention', checkpoint, { dialect }, (network) => {
+  const graph = buildNetwork('attention', noWeights, { dialect }, (network) => {
     const [q, k, v] = [queries, keys, keys].map((count, index) =>
       network.input('qkv'[index]!, [batch * count, channels]),
     )

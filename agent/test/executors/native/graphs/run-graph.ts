@@ -5,12 +5,14 @@ import type {
   NetworkGraph,
 } from '../../../../src/executors/native/graphs/network-graph.ts'
 import { sessionOptions } from '../../../../src/executors/native/sessions/session-options.ts'
+import type { Checkpoint } from '../../../../src/models/family.ts'
 
 /** As for providers of which nothing is known, ... */
 export const plain: Dialect = {
   attention: 'plain',
   convolution: 'direct',
   activation: 'plain',
+  product: 'whole',
   compute: 'f32',
 }
 /** ... and as for the CPU. */
@@ -18,7 +20,17 @@ export const fused: Dialect = {
   attention: 'fused',
   convolution: 'winograd',
   activation: 'fused',
+  product: 'blocked',
   compute: 'f32',
+}
+
+/** For networks that read no weights. */
+export const noWeights: Checkpoint = {
+  file: { path: '/none.safetensors', fileBytes: 0, tensors: new Map(), metadata: {} },
+  family: 'sd1',
+  prediction: 'epsilon',
+  latentScale: 1,
+  latentRgb: null,
 }
 
 export async function openGraph(graph: NetworkGraph): Promise<InferenceSession> {

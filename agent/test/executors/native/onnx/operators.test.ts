@@ -87,6 +87,16 @@ const expected: {
     [0, 0, 1, 1, 2, 0, 0, 1, 1, 2, 3, 3, 4, 4, 5],
     [1, 1, 3, 5],
   ],
+  'planes woven into squares': [
+    (graph, x) =>
+      operators.depthToSpace(
+        graph,
+        operators.reshape(graph, operators.concatenate(graph, [x, x], 0), [1, 4, 1, 3]),
+        2,
+      ),
+    [0, 3, 1, 4, 2, 5, 0, 3, 1, 4, 2, 5],
+    [1, 1, 2, 6],
+  ],
   'convolution with stride and uneven padding': [
     (graph, x) =>
       operators.convolution(
