@@ -70,7 +70,8 @@ export interface ClipHandle {
 /** An image autoencoder: of a checkpoint, or a file of its own. */
 export interface VaeHandle {
   readonly kind: 'VAE'
-  readonly path: string
+  /** Absolute path of a .safetensors file; null for none, where latents are the pixels themselves. */
+  readonly path: string | null
 }
 
 /** The type names of sockets and what they carry. */

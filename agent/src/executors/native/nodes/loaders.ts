@@ -13,6 +13,9 @@ const loader = { category: 'model/loaders' }
 
 const strength = ['FLOAT', { default: 1, min: -100, max: 100, step: 0.01 }] as const
 
+/** ComfyUI's name among the VAEs for none: the latents are the pixels. */
+const PIXEL_SPACE = 'pixel_space'
+
 export const loaderNodes = [
   defineNode({
     ...loader,
@@ -72,10 +75,11 @@ export const loaderNodes = [
     ...loader,
     name: 'VAELoader',
     displayName: 'Load VAE',
-    inputs: (lists) => ({ required: { vae_name: [lists.models('vae')] } }),
+    inputs: (lists) => ({ required: { vae_name: [[...lists.models('vae'), PIXEL_SPACE]] } }),
     outputs: ['VAE'],
     run: async ({ vae_name }, { folders, models }) => {
-      const vae = { kind: 'VAE', path: modelFile(folders, 'vae', vae_name) } as const
+      const path = vae_name === PIXEL_SPACE ? null : modelFile(folders, 'vae', vae_name)
+      const vae = { kind: 'VAE', path } as const
       await models.autoencoder(vae)
       return [vae]
     },

@@ -3,16 +3,13 @@ import { MeshError } from '@comfymesh/protocol/errors'
 import type { VaeConfig } from '../../../models/vae-config.ts'
 import { buildDecoderGraph, buildEncoderGraph } from '../graphs/autoencoder.ts'
 import type { Autoencoder } from '../models.ts'
-import type { Tensor, VaeHandle } from '../values.ts'
+import type { Tensor } from '../values.ts'
 import { type BatchLimits, runInParts, takeEntries } from './batches.ts'
 import { autoencoderBytes } from './memory.ts'
 import { type NetworkModules, type NetworkRun, openNetwork } from './network-runner.ts'
 
 /** @throws MeshError `unsupported_model` where the file holds no autoencoder. */
-export async function openAutoencoder(
-  modules: NetworkModules,
-  { path }: VaeHandle,
-): Promise<Autoencoder> {
+export async function openAutoencoder(modules: NetworkModules, path: string): Promise<Autoencoder> {
   const network = await openNetwork(modules, path)
   const { checkpoint } = network
   const config = checkpoint.vae

@@ -4,6 +4,7 @@
  */
 import { totalmem } from 'node:os'
 import { MeshError } from '@comfymesh/protocol/errors'
+import { pixelSpace } from '../image/pixel-space.ts'
 import type { ModelSessions } from '../models.ts'
 import { openAutoencoder } from './autoencoder.ts'
 import type { BatchLimits } from './batches.ts'
@@ -65,7 +66,8 @@ export function createModelSessions(
   return {
     textEncoder: async (handle) => openTextEncoder(modules(), handle),
     denoiser: async (handle) => openDenoiser(modules(), limits, handle),
-    autoencoder: async (handle) => openAutoencoder(modules(), handle),
+    autoencoder: async ({ path }) =>
+      path === null ? pixelSpace : openAutoencoder(modules(), path),
     usable,
     release: () => common.sessions.clear(),
     get files() {

@@ -2,7 +2,7 @@ import { mkdirSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { MeshError } from '@comfymesh/protocol/errors'
 import t from 'tap'
-import type { NodeContext } from '../../../../src/executors/native/node.ts'
+import type { NameLists, NodeContext } from '../../../../src/executors/native/node.ts'
 import { loaderNodes } from '../../../../src/executors/native/nodes/loaders.ts'
 import { ModelFolders } from '../../../../src/models/folders.ts'
 
@@ -57,6 +57,13 @@ t.test(
 t.test('VAELoader', async (t) => {
   const outputs = await run('VAELoader', { vae_name: 'vae.safetensors' })
   t.strictSame(outputs, [{ kind: 'VAE', path: join(root, 'vae', 'vae.safetensors') }])
+})
+
+t.test('VAELoader without a file', async (t) => {
+  t.strictSame(await run('VAELoader', { vae_name: 'pixel_space' }), [{ kind: 'VAE', path: null }])
+  const lists: NameLists = { models: () => ['vae.safetensors'], inputFiles: () => [] }
+  const { vae_name } = nodeNamed('VAELoader').definition(lists).input.required!
+  t.strictSame(vae_name, [['vae.safetensors', 'pixel_space']], 'after the files, as in ComfyUI')
 })
 
 t.test('networks in files of their own', async (t) => {
