@@ -23,6 +23,7 @@ import { addRoute, queryOf } from './fastify-routes.ts'
 import { serveFrontend } from './frontend.ts'
 import { FRONTEND_PATH } from './frontend-folder.ts'
 import { routesForFrontend } from './frontend-nodes.ts'
+import { gatherSends } from './gathered-sends.ts'
 import { type GuardOptions, installGuards } from './guards.ts'
 import { countEverything, type GatewayMetricsModules } from './metrics.ts'
 import { type AgentIdentity, ownRoutes } from './own-routes.ts'
@@ -117,6 +118,7 @@ export function createGateway(options: GatewayOptions, modules: GatewayModules):
         if (scope.websocketServer.clients.size > MAX_SOCKETS)
           return socket.close(TRY_AGAIN_LATER, 'Too many clients')
         limitMessages(socket)
+        gatherSends(socket, request.raw.socket)
         sockets.attach(socket, queryOf(request).get('clientId') ?? undefined)
       })
     }

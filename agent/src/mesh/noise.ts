@@ -4,6 +4,7 @@
  */
 import { type NoiseComponents, noise } from '@chainsafe/libp2p-noise'
 import type { ConnectionEncrypter } from '@libp2p/interface'
+import { gatherWrites, sendInOnePiece } from './gathered-writes.ts'
 import { keyFrom } from './membership.ts'
 
 /** @param secret the one that counts at the moment of a handshake. */
@@ -21,10 +22,18 @@ export function meshNoise(
       }
       return made.encrypter
     }
+    const secure =
+      (direction: 'secureInbound' | 'secureOutbound'): ConnectionEncrypter[typeof direction] =>
+      async (connection, options) => {
+        sendInOnePiece(connection)
+        const secured = await encrypter()[direction](connection, options)
+        gatherWrites(secured.connection, connection)
+        return secured
+      }
     return {
       protocol: encrypter().protocol,
-      secureInbound: (connection, options) => encrypter().secureInbound(connection, options),
-      secureOutbound: (connection, options) => encrypter().secureOutbound(connection, options),
+      secureInbound: secure('secureInbound'),
+      secureOutbound: secure('secureOutbound'),
     }
   }
 }
