@@ -38,7 +38,8 @@ export function tlsChannel(
       const silent = () => socket.destroy(new Error(`nothing moved for ${silenceMs} ms`))
       return unlessSilent(write(socket, bytes), silenceMs, silent)
     },
-    close: () => void socket.end(),
+    // Not end(): a socket that nobody reads any more never learns that the peer has ended too.
+    close: () => socket.destroySoon(),
     destroy: () => void socket.destroy(),
     onEnd(listener) {
       if (socket.destroyed) listener()

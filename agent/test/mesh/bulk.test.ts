@@ -37,18 +37,24 @@ async function said(channel: Channel, sizeBytes: number): Promise<string> {
   return target.toString()
 }
 
-async function open(b: BulkServer, arrived: Channel[], direct: boolean) {
+async function open(t: Test, b: BulkServer, arrived: Channel[], direct: boolean) {
   const ours = await b.open('a', { direct, signal })
+  t.teardown(() => ours.destroy())
   await ours.write(Buffer.from('hello'))
   while (arrived.length === 0) await new Promise((resolve) => setImmediate(resolve))
   return { ours, theirs: arrived[0]! }
+}
+
+/** Of this process, both ends of its connections. */
+function socketCount(): number {
+  return process.getActiveResourcesInfo().filter((kind) => kind === 'TCPSocketWrap').length
 }
 
 for (const direct of [true, false]) {
   t.test(direct ? 'a TLS socket' : 'a stream of the mesh', async (t) => {
     t.test('both ways, in pieces of any size, known by who asked', async (t) => {
       const { b, arrived } = await startPair(t)
-      const { ours, theirs } = await open(b, arrived, direct)
+      const { ours, theirs } = await open(t, b, arrived, direct)
       t.strictSame([ours.kind, ours.peerId], [direct ? 'tls' : 'stream', 'a'])
       t.strictSame([theirs.kind, theirs.peerId], [ours.kind, 'b'])
       const parts = Promise.all([said(theirs, 2), said(theirs, 1), said(theirs, 2)])
@@ -61,7 +67,7 @@ for (const direct of [true, false]) {
 
     t.test('an end fails whoever waits, and whoever asks later', async (t) => {
       const { b, arrived } = await startPair(t)
-      const { ours, theirs } = await open(b, arrived, direct)
+      const { ours, theirs } = await open(t, b, arrived, direct)
       const waiting = ours.read(Buffer.alloc(10))
       await theirs.write(Buffer.from('only'))
       theirs.close()
@@ -69,9 +75,20 @@ for (const direct of [true, false]) {
       await t.rejects(ours.read(Buffer.alloc(1)))
     })
 
+    t.test('one that was closed holds no socket, read to its end or not', async (t) => {
+      const { b, arrived } = await startPair(t)
+      const { ours, theirs } = await open(t, b, arrived, direct)
+      await theirs.write(Buffer.alloc(100_000))
+      await ours.read(Buffer.alloc(10))
+      const served = said(theirs, 6)
+      ours.close()
+      await t.rejects(served)
+      while (socketCount() > 0) await new Promise((resolve) => setTimeout(resolve, 5))
+    })
+
     t.test('one that breaks ends the other side', async (t) => {
       const { b, arrived } = await startPair(t)
-      const { ours, theirs } = await open(b, arrived, direct)
+      const { ours, theirs } = await open(t, b, arrived, direct)
       const ended = new Promise<void>((resolve) => theirs.onEnd(resolve))
       ours.destroy()
       await ended
@@ -81,7 +98,7 @@ for (const direct of [true, false]) {
 
     t.test('silence while somebody waits is an end', async (t) => {
       const { b, arrived } = await startPair(t, { silenceMs: 100 })
-      const { ours } = await open(b, arrived, direct)
+      const { ours } = await open(t, b, arrived, direct)
       await t.rejects(ours.read(Buffer.alloc(1)))
     })
   })
@@ -124,17 +141,17 @@ t.test('a ticket opens once, and nothing else opens', async (t) => {
 
 t.test('where no socket gets through, the stream does', async (t) => {
   const { b, arrived } = await startPair(t, { address: '/dns4/nowhere.invalid/tcp/1' })
-  t.equal((await open(b, arrived, true)).ours.kind, 'stream')
+  t.equal((await open(t, b, arrived, true)).ours.kind, 'stream')
 })
 
 t.test('a connection whose address is no host', async (t) => {
   const { b, arrived } = await startPair(t, { address: '/memory/1' })
-  t.equal((await open(b, arrived, true)).ours.kind, 'stream')
+  t.equal((await open(t, b, arrived, true)).ours.kind, 'stream')
 })
 
 t.test('a peer that is removed loses its sockets', async (t) => {
   const { a, b, arrived } = await startPair(t)
-  const { theirs } = await open(b, arrived, true)
+  const { theirs } = await open(t, b, arrived, true)
   const ended = new Promise<void>((resolve) => theirs.onEnd(resolve))
   a.closeRefused((peerId) => peerId === 'somebody')
   t.equal(await said(theirs, 5), 'hello', 'others keep theirs')
