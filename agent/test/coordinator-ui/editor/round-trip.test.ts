@@ -1,8 +1,9 @@
 /** What the editor opens it saves as it was, and what it changes it changes alone. */
-import { type JsonObject, stringifyJson } from '@comfymesh/protocol/json'
+import { type JsonObject, type JsonValue, stringifyJson } from '@comfymesh/protocol/json'
 import t from 'tap'
 import { copyNodes, pasteNodes } from '../../../../coordinator-ui/src/state/editor/clipboard.ts'
 import {
+  type Link,
   linksOf,
   nodeIdOf,
   nodesOf,
@@ -36,6 +37,7 @@ import {
   nodeView,
   slotOfInput,
 } from '../../../../coordinator-ui/src/state/editor/node-view.ts'
+import { graphAt, withGraphAt } from '../../../../coordinator-ui/src/state/editor/open-graph.ts'
 import { definitions, drawings, parsed, promptOf, seeded } from './workflows.ts'
 
 /** Everything that is shown of a workflow, as opening it reads it. */
@@ -98,6 +100,53 @@ for (const { name, text } of drawings) {
       t.equal(stringifyJson(all(back, redone).present), end)
     }
   })
+}
+
+for (const { name, text } of drawings) {
+  const start = openedWorkflow(parsed(text))
+  const [instance] = shown(start).filter(({ kind }) => kind === 'subgraph')
+  if (instance === undefined) continue
+  t.test(`random edits inside of a subgraph, undone, lead back: ${name}`, async (t) => {
+    const path = [instance.id]
+    for (const seed of [1, 2, 3]) {
+      const known = new Set(faultsOf(graphAt(start, path)))
+      const random = seeded(seed)
+      let history = startHistory(start)
+      for (let count = 0; count < 40; count++) {
+        const edited = withGraphAt(history.present, path, (graph) => randomEdit(graph, random))
+        history = step(history, edited)
+        const inside = graphAt(edited, path)
+        const faults = [...faultsOf(inside), ...socketFaults(inside)].filter(
+          (fault) => !known.has(fault),
+        )
+        if (faults.length > 0) return t.strictSame(faults, [], `seed ${seed}, edit ${count}`)
+        t.strictSame(
+          { ...edited, definitions: 0, last_node_id: 0, last_link_id: 0, state: 0 },
+          { ...start, definitions: 0, last_node_id: 0, last_link_id: 0, state: 0 },
+          'the drawing around stays as it is',
+        )
+      }
+      const back = all(history, undone)
+      t.equal(back.present, start)
+      t.strictSame(parsed(stringifyJson(back.present)), parsed(text))
+    }
+  })
+}
+
+/** Where the sockets of a subgraph do not tell of the links that begin or end at them. */
+function socketFaults(inside: Workflow): string[] {
+  const sides = [
+    ['inputs', ({ originId, originSlot }: Link) => `${originId} ${originSlot}`, '-10'],
+    ['outputs', ({ targetId, targetSlot }: Link) => `${targetId} ${targetSlot}`, '-20'],
+  ] as const
+  return sides.flatMap(([side, endOf, nodeId]) =>
+    (inside[side] as unknown as { linkIds?: JsonValue[] }[]).flatMap(({ linkIds = [] }, slot) => {
+      const own = linksOf(inside).filter((link) => endOf(link) === `${nodeId} ${slot}`)
+      const told = linkIds.map(String).sort().join()
+      const drawn = own.map(({ id }) => id).sort()
+      return told === drawn.join() ? [] : [`${side} ${slot} tell of ${told}, and not of ${drawn}`]
+    }),
+  )
 }
 
 function safePrompt(workflow: JsonObject): unknown {

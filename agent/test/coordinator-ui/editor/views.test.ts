@@ -14,6 +14,7 @@ import {
 } from '../../../../coordinator-ui/src/state/editor/from-prompt.ts'
 import { linkRoutes } from '../../../../coordinator-ui/src/state/editor/link-routes.ts'
 import { nodeView, viewById } from '../../../../coordinator-ui/src/state/editor/node-view.ts'
+import { drawnIn } from '../../../../coordinator-ui/src/state/editor/open-graph.ts'
 import {
   explained,
   jobProblems,
@@ -219,11 +220,15 @@ t.test('runs', async (t) => {
   } as unknown as JobState
 
   t.test('a subgraph is what goes on inside of it', async (t) => {
-    const runs = nodeRuns(job)
+    const workflow = drawing('subgraph.json')
+    const runs = nodeRuns(job, drawnIn(workflow, []))
     t.equal(runs.get('1')!.status, 'cached')
     t.match(runs.get('10'), { status: 'running', share: 0.25, text: '2 of 8', peerId: 'p' })
     t.strictSame(runs.get('7')!.pictures, [{ filename: 'a.png', subfolder: '', type: 'output' }])
-    t.equal(nodeRuns(undefined).size, 0)
+    t.equal(nodeRuns(undefined, drawnIn(workflow, [])).size, 0)
+    const inside = nodeRuns(job, drawnIn(workflow, ['10']))
+    t.strictSame([...inside.keys()], ['50', '51'], 'from inside each for itself')
+    t.match(inside.get('51'), { status: 'running', text: '2 of 8' })
   })
 
   t.test('what is wrong is told by node and input', async (t) => {
@@ -238,7 +243,7 @@ t.test('runs', async (t) => {
       },
     }
     t.strictSame(refusalProblems('no', body), {
-      nodes: [{ nodeId: '10', input: 'steps', text: 'Value too big: steps' }],
+      nodes: [{ nodeId: '10:50', input: 'steps', text: 'Value too big: steps' }],
       general: [],
     })
     t.strictSame(refusalProblems('no', undefined), { nodes: [], general: ['no'] })

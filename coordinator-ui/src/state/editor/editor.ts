@@ -6,6 +6,7 @@ import { type JsonObject, parseJson, stringifyJson } from '@comfymesh/protocol/j
 import { createStore } from '../store.ts'
 import { emptyWorkflow, openedWorkflow, type Workflow } from './document.ts'
 import { amended, ended, type History, redone, startHistory, step, undone } from './history.ts'
+import { graphAt, type Path, withEveryGraph, withGraphAt } from './open-graph.ts'
 import { noProblems, type RunProblems } from './run-state.ts'
 
 export interface Document {
@@ -25,6 +26,8 @@ export interface EditorState {
   readonly problems: RunProblems
   /** How many workflows were opened: another one is looked at as a whole. */
   readonly openings: number
+  /** The subgraph that is looked into; an undone step may have taken it away. */
+  readonly path: Path
   /** Whether the browser has kept the latest change. */
   readonly isKept: boolean
 }
@@ -40,21 +43,34 @@ export const editor = createStore<EditorState>(stored())
 
 export const currentDocument = (): Document => editor.get().history.present
 
+/** The graph that is open in it: what edits are about. */
+export const openGraph = ({ history, path }: EditorState): Workflow =>
+  graphAt(history.present.workflow, path)
+
+export const currentGraph = (): Workflow => openGraph(editor.get())
+
 export function isDirty({ history: { present }, saved }: EditorState): boolean {
   return saved === undefined
     ? present.workflow !== started.workflow
     : present.name !== saved.name || present.workflow !== saved.workflow
 }
 
-/** @param topic edits of one topic in a row are one step. */
-export function edit(change: (workflow: Workflow) => Workflow, topic?: string): void {
+/**
+ * Changes the open graph.
+ * @param topic edits of one topic in a row are one step.
+ */
+export function edit(change: (graph: Workflow) => Workflow, topic?: string): void {
   editor.set((state) => {
     const { present } = state.history
-    const workflow = change(present.workflow)
+    const workflow = withGraphAt(present.workflow, state.path, change)
     if (workflow === present.workflow) return state
     return { ...state, history: step(state.history, { ...present, workflow }, topic) }
   })
 }
+
+/** Looks into a subgraph, or out of it again. */
+export const lookInto = (path: Path) =>
+  editor.set((state) => ({ ...state, path, history: ended(state.history) }))
 
 /** The next edit is a step of its own. */
 export const endStep = () => changeHistory(ended)
@@ -83,15 +99,16 @@ export function openDocument(
     ...(isInFolder && { folderName: opened.name }),
     problems: noProblems,
     openings: openings + 1,
+    path: [],
     isKept,
   }))
 }
 
-/** Changes what is, without a step that a user would have to undo. */
-export function amend(change: (workflow: Workflow) => Workflow): void {
+/** Changes every graph of the document, without a step that a user would have to undo. */
+export function amend(change: (graph: Workflow) => Workflow): void {
   changeHistory((history) => {
     const { present } = history
-    return amended(history, { ...present, workflow: change(present.workflow) })
+    return amended(history, { ...present, workflow: withEveryGraph(present.workflow, change) })
   })
 }
 
@@ -174,6 +191,7 @@ function startWith(present: Document): EditorState {
     saved: undefined,
     problems: noProblems,
     openings: 0,
+    path: [],
     isKept: true,
   }
 }

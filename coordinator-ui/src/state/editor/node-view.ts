@@ -17,8 +17,18 @@ import {
 } from './document.ts'
 import { controlOf, type WidgetControl } from './widget-control.ts'
 
-/** `unknown`: nobody here has the class. The others that are no `class` exist in drawings alone. */
-export type NodeKind = 'class' | 'unknown' | 'subgraph' | 'reroute' | 'note' | 'primitive'
+/**
+ * `unknown`: nobody here has the class. The others that are no `class` exist in drawings alone;
+ * `sockets` are those of a subgraph, seen from inside.
+ */
+export type NodeKind =
+  | 'class'
+  | 'unknown'
+  | 'subgraph'
+  | 'reroute'
+  | 'note'
+  | 'primitive'
+  | 'sockets'
 export type NodeMode = 'always' | 'muted' | 'bypassed'
 
 export interface InputView {
@@ -74,11 +84,16 @@ export interface NodeView {
   readonly description?: string
 }
 
-export const VIRTUAL_KINDS: { readonly [type: string]: NodeKind } = {
+/** What the two nodes are called that stand for the sockets of a subgraph; in no file. */
+export const SOCKETS = { inputs: 'comfymesh/inputs', outputs: 'comfymesh/outputs' } as const
+
+const VIRTUAL_KINDS: { readonly [type: string]: NodeKind } = {
   Reroute: 'reroute',
   Note: 'note',
   MarkdownNote: 'note',
   PrimitiveNode: 'primitive',
+  [SOCKETS.inputs]: 'sockets',
+  [SOCKETS.outputs]: 'sockets',
 }
 
 const MODES: { readonly [mode: number]: NodeMode } = { 2: 'muted', 4: 'bypassed' }

@@ -23,7 +23,8 @@ export interface NodeRun {
 }
 
 export interface NodeProblem {
-  readonly nodeId: EditorNodeId
+  /** In the prompt: `10:50` for a node inside of a subgraph. */
+  readonly nodeId: string
   /** The input in question, where it is one. */
   readonly input?: string
   readonly text: string
@@ -37,16 +38,21 @@ export interface RunProblems {
 
 export const noProblems: RunProblems = { nodes: [], general: [] }
 
-/** A node inside of a subgraph, `10:50`, is shown at the instance that is drawn. */
-const drawnId = (id: string): EditorNodeId => id.split(':')[0]!
+/** As which node of the open graph one of the prompt is seen, if it is; see open-graph.ts. */
+export type DrawnIn = (promptId: string) => EditorNodeId | undefined
 
 /** By the ids of drawn nodes. */
-export function nodeRuns(job: JobState | undefined): ReadonlyMap<EditorNodeId, NodeRun> {
+export function nodeRuns(
+  job: JobState | undefined,
+  drawnIn: DrawnIn,
+): ReadonlyMap<EditorNodeId, NodeRun> {
   const runs = new Map<EditorNodeId, NodeRun>()
   if (job === undefined) return runs
-  for (const id of job.cached?.nodeIds ?? []) merge(runs, id, { status: 'cached', share: 1 })
+  for (const id of job.cached?.nodeIds ?? []) {
+    merge(runs, drawnIn(id), { status: 'cached', share: 1 })
+  }
   for (const { nodeId, status, cached, value, max, peerId } of job.nodes) {
-    merge(runs, nodeId, {
+    merge(runs, drawnIn(nodeId), {
       status: cached ? 'cached' : status,
       share: value / Math.max(1, max),
       ...(status === 'running' && max > 1 && { text: `${value} of ${max}` }),
@@ -54,11 +60,13 @@ export function nodeRuns(job: JobState | undefined): ReadonlyMap<EditorNodeId, N
     })
   }
   for (const [id, output] of Object.entries(job.outputs)) {
-    const run = runs.get(drawnId(id)) ?? idle
-    runs.set(drawnId(id), { ...run, pictures: [...run.pictures, ...picturesOf(output)] })
+    const drawn = drawnIn(id)
+    if (drawn === undefined) continue
+    const run = runs.get(drawn) ?? idle
+    runs.set(drawn, { ...run, pictures: [...run.pictures, ...picturesOf(output)] })
   }
   if (job.status === 'failed' && job.endNodeId !== undefined) {
-    merge(runs, job.endNodeId, { status: 'failed', share: 0 })
+    merge(runs, drawnIn(job.endNodeId), { status: 'failed', share: 0 })
   }
   return runs
 }
@@ -76,12 +84,13 @@ const WEIGHTS: { readonly [status in RunStatus]: number } = {
 
 function merge(
   runs: Map<EditorNodeId, NodeRun>,
-  id: string,
+  id: EditorNodeId | undefined,
   next: Omit<NodeRun, 'pictures'>,
 ): void {
-  const before = runs.get(drawnId(id)) ?? idle
+  if (id === undefined) return
+  const before = runs.get(id) ?? idle
   if (WEIGHTS[before.status] > WEIGHTS[next.status]) return
-  runs.set(drawnId(id), { ...next, pictures: before.pictures })
+  runs.set(id, { ...next, pictures: before.pictures })
 }
 
 function picturesOf({ images }: JsonObject): PictureName[] {
@@ -98,13 +107,11 @@ function picturesOf({ images }: JsonObject): PictureName[] {
  */
 export function refusalProblems(message: string, body: JsonValue | undefined): RunProblems {
   const { node_errors: byNode, error } = objectOf(body)
-  const nodes = Object.entries(objectOf(byNode)).flatMap(([id, node]) =>
-    problemsOfNode(drawnId(id), node),
-  )
+  const nodes = Object.entries(objectOf(byNode)).flatMap(([id, node]) => problemsOfNode(id, node))
   if (nodes.length > 0) return { nodes, general: [] }
   const { node_id: nodeId } = objectOf(objectOf(error).extra_info)
   if (typeof nodeId !== 'string') return { nodes: [], general: [message] }
-  return { nodes: [{ nodeId: drawnId(nodeId), text: message }], general: [] }
+  return { nodes: [{ nodeId: nodeId, text: message }], general: [] }
 }
 
 /**
@@ -115,9 +122,7 @@ export function explained(
   { nodes, general }: RunProblems,
   warnings: readonly { readonly message: string; readonly nodeId?: string }[],
 ): RunProblems {
-  const words = new Map(
-    warnings.map(({ nodeId, message }) => [drawnId(nodeId ?? ''), message] as const),
-  )
+  const words = new Map(warnings.map(({ nodeId, message }) => [nodeId ?? '', message] as const))
   return {
     general,
     nodes: nodes.map((problem) =>
@@ -128,7 +133,7 @@ export function explained(
   }
 }
 
-function problemsOfNode(nodeId: EditorNodeId, node: JsonValue): NodeProblem[] {
+function problemsOfNode(nodeId: string, node: JsonValue): NodeProblem[] {
   const { errors } = objectOf(node)
   return (Array.isArray(errors) ? errors : [])
     .filter(isObject)
@@ -144,5 +149,5 @@ export function jobProblems(job: JobState | undefined): RunProblems {
   if (job?.status !== 'failed') return noProblems
   const text = job.error?.message ?? 'It failed.'
   if (job.endNodeId === undefined) return { nodes: [], general: [text] }
-  return { nodes: [{ nodeId: drawnId(job.endNodeId), text }], general: [] }
+  return { nodes: [{ nodeId: job.endNodeId, text }], general: [] }
 }

@@ -17,7 +17,7 @@ import {
   toggleCollapsed,
   toggleMode,
 } from '../../state/editor/edit-nodes.ts'
-import { currentDocument, edit } from '../../state/editor/editor.ts'
+import { currentGraph, edit } from '../../state/editor/editor.ts'
 import { pairOf } from '../../state/editor/node-view.ts'
 import { type FlowNode, groupIndexOf } from './flow.ts'
 import { useSelection } from './use-selection.ts'
@@ -43,7 +43,7 @@ export function useActions() {
   const copy = useCallback((): string | undefined => {
     const { nodeIds } = selection()
     if (nodeIds.size === 0) return undefined
-    copied = stringifyJson(copyNodes(currentDocument().workflow, nodeIds))
+    copied = stringifyJson(copyNodes(currentGraph(), nodeIds))
     return copied
   }, [selection])
 

@@ -24,7 +24,7 @@ import {
   type OutputPlace,
   removeLinks,
 } from '../../state/editor/edit-links.ts'
-import { currentDocument, edit, editor } from '../../state/editor/editor.ts'
+import { currentGraph, edit, editor, lookInto, openGraph } from '../../state/editor/editor.ts'
 import { allInputs, viewById } from '../../state/editor/node-view.ts'
 import { useStore } from '../../state/store.ts'
 import { useEditorContext } from './editor-context.ts'
@@ -99,6 +99,13 @@ export function Canvas({ isSnapping }: CanvasProps) {
         onNodesChange={onNodesChange}
         onEdgesChange={onEdgesChange}
         {...linking}
+        onNodeDoubleClick={({ target }, { data }) => {
+          const isTitle = target instanceof Element && target.closest('.editor-node-title, input')
+          const { path } = editor.get()
+          if (!isTitle && 'view' in data && data.view.kind === 'subgraph') {
+            lookInto([...path, data.view.id])
+          }
+        }}
         onPaneContextMenu={(event) => {
           event.preventDefault()
           if (!isReadOnly) search(event)
@@ -148,7 +155,7 @@ function useWholeView(nodes: readonly FlowNode[], isReady: boolean): void {
 /** What the canvas shows, kept in step with the workflow. */
 function useFlow() {
   const { definitions } = useEditorContext()
-  const { workflow } = useStore(editor).history.present
+  const workflow = openGraph(useStore(editor))
   const dataOf = useNodeData()
   const views = useMemo(() => viewsOf(workflow, definitions), [workflow, definitions])
   const wanted = useMemo(() => flowNodes(workflow, views, dataOf), [workflow, views, dataOf])
@@ -207,9 +214,7 @@ function useLinking() {
 
   const isValidConnection = (connection: Connection | Edge) => {
     const ends = endsOf(connection)
-    return (
-      ends !== undefined && canConnect(currentDocument().workflow, ends.from, ends.to, definitions)
-    )
+    return ends !== undefined && canConnect(currentGraph(), ends.from, ends.to, definitions)
   }
   const onConnect = (connection: Connection) => {
     const ends = endsOf(connection)
@@ -282,7 +287,7 @@ function looseEndOf(
 ): LooseLink | undefined {
   if (!fromHandle?.id) return undefined
   const { id: handle, nodeId } = fromHandle
-  const view = viewById(currentDocument().workflow, nodeId, definitions)
+  const view = viewById(currentGraph(), nodeId, definitions)
   if (view === undefined) return undefined
   if (fromHandle.type === 'source') {
     const slot = Number(handle.slice('out '.length))

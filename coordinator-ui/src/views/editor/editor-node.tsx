@@ -1,6 +1,11 @@
 /** A node: title, sockets, widgets, and what its run has come to. */
 import { useComputedColorScheme } from '@mantine/core'
-import { IconAlertTriangle, IconChevronDown, IconChevronRight } from '@tabler/icons-react'
+import {
+  IconAlertTriangle,
+  IconChevronDown,
+  IconChevronRight,
+  IconZoomIn,
+} from '@tabler/icons-react'
 import {
   Handle,
   type Node,
@@ -13,7 +18,7 @@ import { memo, useEffect } from 'react'
 import { fileUrl } from '../../api/comfyui.ts'
 import { groundOf } from '../../state/editor/colours.ts'
 import { resizeNode, setTitle, toggleCollapsed } from '../../state/editor/edit-nodes.ts'
-import { edit } from '../../state/editor/editor.ts'
+import { edit, editor, lookInto } from '../../state/editor/editor.ts'
 import { TITLE_HEIGHT } from '../../state/editor/new-node.ts'
 import {
   allInputs,
@@ -67,7 +72,7 @@ export const EditorNode = memo(({ data, selected }: NodeProps<EditorNodeType>) =
         <div className="editor-node-progress" style={{ width: `${run.share * 100}%` }} />
       )}
       {view.isCollapsed ? <HiddenSockets view={view} /> : <Body {...data} />}
-      {selected && !view.isCollapsed && <ResizeCorner view={view} />}
+      {selected && !view.isCollapsed && view.kind !== 'sockets' && <ResizeCorner view={view} />}
     </div>
   )
 })
@@ -78,22 +83,35 @@ function Title({ view, run, peer, problems }: EditorNodeData) {
   const Chevron = view.isCollapsed ? IconChevronRight : IconChevronDown
   return (
     <div className="editor-node-title">
-      <button
-        type="button"
-        className="collapse-button nodrag"
-        aria-label={`${view.isCollapsed ? 'Open' : 'Collapse'} ${view.title}`}
-        aria-expanded={!view.isCollapsed}
-        disabled={isReadOnly}
-        onClick={() => edit((workflow) => toggleCollapsed(workflow, ids))}
-      >
-        <Chevron size={14} />
-      </button>
+      {view.kind !== 'sockets' && (
+        <button
+          type="button"
+          className="collapse-button nodrag"
+          aria-label={`${view.isCollapsed ? 'Open' : 'Collapse'} ${view.title}`}
+          aria-expanded={!view.isCollapsed}
+          disabled={isReadOnly}
+          onClick={() => edit((workflow) => toggleCollapsed(workflow, ids))}
+        >
+          <Chevron size={14} />
+        </button>
+      )}
       <TitleField
         title={view.title}
         label={`Title of node ${view.id}`}
-        isReadOnly={isReadOnly}
+        isReadOnly={isReadOnly || view.kind === 'sockets'}
         onChange={(title) => edit((workflow) => setTitle(workflow, view.id, title))}
       />
+      {view.kind === 'subgraph' && (
+        <button
+          type="button"
+          className="collapse-button nodrag"
+          aria-label={`Look inside ${view.title}`}
+          title="Look inside"
+          onClick={() => lookInto([...editor.get().path, view.id])}
+        >
+          <IconZoomIn size={14} />
+        </button>
+      )}
       {problems.length > 0 && <IconAlertTriangle size={14} aria-label="It has a problem" />}
       <Badge view={view} run={run} peer={peer} />
     </div>

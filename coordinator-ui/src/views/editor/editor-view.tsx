@@ -21,6 +21,7 @@ import { RunPanel } from './run-panel.tsx'
 import { SaveDialog } from './save-dialog.tsx'
 import { Toolbar } from './toolbar.tsx'
 import { type Files, useFiles } from './use-files.ts'
+import { WayInside } from './way-inside.tsx'
 
 /** Narrower than this a graph can be looked at, and hardly be edited. */
 const PHONE = '(max-width: 760px)'
@@ -50,12 +51,14 @@ function Editor({ definitions }: { readonly definitions: NodeDefinitions }) {
 function Workbench() {
   const files = useFiles()
   const [isSnapping, setSnapping] = useState(false)
-  const { workflow } = useStore(editor).history.present
+  const { history, path } = useStore(editor)
+  const { workflow } = history.present
   return (
     <div className="editor">
       <h1 className="visually-hidden">Editor</h1>
       <Toolbar files={files} isSnapping={isSnapping} onSnapping={setSnapping} />
-      <Canvas isSnapping={isSnapping} />
+      <Canvas key={path.join()} isSnapping={isSnapping} />
+      <WayInside />
       {isEmpty(workflow) && <Start />}
       <RunPanel />
       <FileProblem files={files} />

@@ -3,7 +3,7 @@ import type { NodeDefinitions } from '@comfymesh/protocol/workflow'
 import type { Workflow } from '../../state/editor/document.ts'
 import { nodesOf } from '../../state/editor/document.ts'
 import { canConnect, connect, removeLinks } from '../../state/editor/edit-links.ts'
-import { currentDocument, edit } from '../../state/editor/editor.ts'
+import { currentGraph, edit } from '../../state/editor/editor.ts'
 import {
   allInputs,
   type InputView,
@@ -25,7 +25,7 @@ const placeOf = (element: HTMLElement) => {
 export function useInputPicker(view: NodeView) {
   const { definitions, pick } = useEditorContext()
   return (input: InputView, element: HTMLElement) => {
-    const { workflow } = currentDocument()
+    const workflow = currentGraph()
     const to = { nodeId: view.id, key: input.key }
     const sources = viewsOf(workflow, definitions).flatMap((source) =>
       source.outputs
@@ -57,7 +57,7 @@ export function useInputPicker(view: NodeView) {
 export function useOutputPicker(view: NodeView) {
   const { definitions, pick } = useEditorContext()
   return (output: OutputView, element: HTMLElement) => {
-    const { workflow } = currentDocument()
+    const workflow = currentGraph()
     const from = { nodeId: view.id, slot: output.slot }
     const targets = viewsOf(workflow, definitions).flatMap((target) =>
       allInputs(target)

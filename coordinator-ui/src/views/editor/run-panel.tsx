@@ -5,8 +5,9 @@ import { IconX } from '@tabler/icons-react'
 import { useMutation } from '@tanstack/react-query'
 import { useReactFlow } from '@xyflow/react'
 import { cancelJobs } from '../../api/queue.ts'
-import { currentDocument } from '../../state/editor/editor.ts'
+import { currentDocument, lookInto } from '../../state/editor/editor.ts'
 import { viewById } from '../../state/editor/node-view.ts'
+import { graphAt, placeOf } from '../../state/editor/open-graph.ts'
 import type { NodeProblem } from '../../state/editor/run-state.ts'
 import { progressOf } from '../../state/progress.ts'
 import { tookText } from '../../state/settings-line.ts'
@@ -66,7 +67,13 @@ function Problems({ nodes, general }: ProblemsProps) {
   const { fitView } = useReactFlow()
   const { select } = useSelection()
   const { workflow } = currentDocument()
-  const show = (id: string) => {
+  const titleOf = (promptId: string) => {
+    const { path, id } = placeOf(workflow, promptId)
+    return viewById(graphAt(workflow, path), id, definitions)?.title ?? `Node ${promptId}`
+  }
+  const show = (promptId: string) => {
+    const { path, id } = placeOf(workflow, promptId)
+    lookInto(path)
     select(new Set([id]))
     void fitView({ nodes: [{ id }], maxZoom: 1, duration: 300 })
   }
@@ -84,7 +91,7 @@ function Problems({ nodes, general }: ProblemsProps) {
           key={`${nodeId} ${input} ${text}`}
           onClick={() => show(nodeId)}
         >
-          <b>{viewById(workflow, nodeId, definitions)?.title ?? `Node ${nodeId}`}</b>
+          <b>{titleOf(nodeId)}</b>
           {input && ` · ${input}`}: {text}
         </button>
       ))}

@@ -6,6 +6,7 @@ import { readPeers } from '../../api/mesh.ts'
 import { jobs, preview } from '../../state/agent.ts'
 import { editor } from '../../state/editor/editor.ts'
 import type { NodeView } from '../../state/editor/node-view.ts'
+import { drawnIn } from '../../state/editor/open-graph.ts'
 import { jobProblems, nodeRuns, type RunProblems } from '../../state/editor/run-state.ts'
 import { useStore } from '../../state/store.ts'
 import type { EditorNodeData } from './editor-node.tsx'
@@ -40,23 +41,26 @@ export function useNodeData(): (view: NodeView) => EditorNodeData {
     staleTime: 60_000,
     enabled: run?.nodes.some(({ peerId }) => peerId !== '' && peerId !== ALONE) ?? false,
   })
-  const runs = useMemo(() => nodeRuns(run), [run])
-  const byNode = useMemo(
-    () =>
-      new Map(
-        [...new Set(problems.nodes.map(({ nodeId }) => nodeId))].map((id) => [
-          id,
-          problems.nodes.filter(({ nodeId }) => nodeId === id),
-        ]),
-      ),
-    [problems],
-  )
+  const { history, path } = useStore(editor)
+  const { workflow } = history.present
+  const idOf = useMemo(() => drawnIn(workflow, path), [workflow, path])
+  const runs = useMemo(() => nodeRuns(run, idOf), [run, idOf])
+  const byNode = useMemo(() => {
+    const drawn = problems.nodes.map((problem) => ({ problem, id: idOf(problem.nodeId) }))
+    return new Map(
+      [...new Set(drawn.map(({ id }) => id))].map((id) => [
+        id,
+        drawn.filter((one) => one.id === id).map(({ problem }) => problem),
+      ]),
+    )
+  }, [problems, idOf])
   // With one machine there is nothing to tell apart.
   const names = useMemo(() => {
     const peers = mesh?.peers ?? []
     return new Map(peers.length > 1 ? peers.map(({ peerId, name }) => [peerId, name]) : [])
   }, [mesh])
-  const running = run?.nodes.find(({ status }) => status === 'running')?.nodeId.split(':')[0]
+  const runningId = run?.nodes.find(({ status }) => status === 'running')?.nodeId
+  const running = runningId === undefined ? undefined : idOf(runningId)
   const isLive = run !== undefined && !isFinished(run) && live?.jobId === run.request.id
   const previewUrl = isLive ? live.url : undefined
   return useCallback(

@@ -32,13 +32,17 @@ export function useSelection() {
   const selection = useCallback((): Selection => {
     const selected = getNodes().filter((node) => node.selected)
     return {
-      nodeIds: new Set(selected.filter(({ type }) => type === 'node').map(({ id }) => id)),
+      nodeIds: new Set(selected.filter(isChangeable).map(({ id }) => id)),
       groupIds: selected.filter(({ type }) => type === 'frame').map(({ id }) => id),
       linkIds: new Set(getEdges().flatMap(({ id, selected }) => (selected ? [id] : []))),
     }
   }, [getNodes, getEdges])
   return { select, selection }
 }
+
+/** The sockets of a subgraph are neither copied nor taken away. */
+const isChangeable = (node: FlowNode): boolean =>
+  node.type === 'node' && node.data.view.kind !== 'sockets'
 
 const nodeElement = (id: string) =>
   document.querySelector<HTMLElement>(`.react-flow__node[data-id="${CSS.escape(id)}"]`)
@@ -47,7 +51,7 @@ const nodeElement = (id: string) =>
 export function useSelectedIds(): ReadonlySet<string> {
   const text = useStore(({ nodes }) =>
     nodes
-      .filter(({ selected, type }) => selected && type === 'node')
+      .filter((node) => node.selected && isChangeable(node as FlowNode))
       .map(({ id }) => id)
       .join('\n'),
   )

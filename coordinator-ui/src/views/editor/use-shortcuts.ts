@@ -1,7 +1,7 @@
 /** The keys of the editor: those of ComfyUI where it has one. */
 import { useReactFlow } from '@xyflow/react'
 import { useEffect, useRef } from 'react'
-import { redo, undo } from '../../state/editor/editor.ts'
+import { editor, lookInto, redo, undo } from '../../state/editor/editor.ts'
 import { useActions } from './actions.ts'
 import { useEditorContext } from './editor-context.ts'
 import { RENAME } from './title-field.tsx'
@@ -20,6 +20,7 @@ export const shortcuts = [
   { keys: 'Alt C', does: 'Collapse' },
   { keys: 'Ctrl G', does: 'Frame around the selected' },
   { keys: 'F2', does: 'Rename' },
+  { keys: 'Double click, Escape', does: 'Into a subgraph, out of it' },
   { keys: 'Ctrl S, Ctrl O', does: 'Save, open' },
   { keys: 'Tab, arrow keys', does: 'Next node, move it' },
   { keys: '.', does: 'Show everything' },
@@ -53,6 +54,7 @@ export function useShortcuts(): void {
       delete: actions.remove,
       backspace: actions.remove,
       f2: renameFocused,
+      escape: () => lookInto(editor.get().path.slice(0, -1)),
       '.': () => void fitView({ padding: 0.08, maxZoom: 1, duration: 200 }),
     }
     const press = (event: KeyboardEvent) => {
