@@ -2,12 +2,13 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
-import { parseJson } from '@comfymesh/protocol/json'
+import { type JsonObject, parseJson } from '@comfymesh/protocol/json'
 import type { Browser, Locator, Page } from 'playwright-core'
 import t, { type Test } from 'tap'
 import { accessibilityFaults, complaintsOf, testBrowser, withoutBrowser } from '../browser.ts'
 import { type BuiltAgent, testBuiltAgent } from '../built-agent.ts'
 import { frontendPackage, versionsToTest } from './frontend-package.ts'
+import { CHECKPOINT } from './prompts.ts'
 
 t.setTimeout(300_000)
 
@@ -201,6 +202,7 @@ t.test('workflows are opened, edited, saved and kept', { skip: withoutBrowser },
     await becomes(t, () => nodes(page).count(), 2 * count)
     await page.keyboard.press('Control+z')
     await page.keyboard.press('Control+a')
+    await becomes(t, () => page.locator('.react-flow__node-node.selected').count(), count)
     await page.keyboard.press('Control+m')
     await becomes(t, () => page.locator('.editor-node[data-mode="muted"]').count(), count)
     await page.keyboard.press('Control+m')
@@ -228,6 +230,107 @@ t.test('workflows are opened, edited, saved and kept', { skip: withoutBrowser },
   })
   t.strictSame(complaints, [])
 })
+
+t.test('a subgraph is looked into, changed and run', { skip: withoutBrowser }, async (t) => {
+  const agent = await testBuiltAgent(t)
+  const page = await open(await testBrowser(t), agent)
+  const complaints = complaintsOf(page)
+  const drawn = parseJson(
+    readFileSync(new URL('../goldens/convert/subgraph.json', import.meta.url), 'utf8')
+      .replaceAll('v1-5-pruned-emaonly-fp16.safetensors', CHECKPOINT)
+      .replaceAll(/\b(512|640)\b/g, '64'),
+  ) as unknown as { input: JsonObject & { definitions: { subgraphs: { inputNode: object }[] } } }
+  // Beside the nodes, as somebody would have drawn it.
+  Object.assign(drawn.input.definitions.subgraphs[0]!.inputNode, { bounding: [-300, 0, 120, 180] })
+  await page.getByLabel('A workflow of this computer').setInputFiles({
+    name: 'nested.json',
+    mimeType: 'application/json',
+    buffer: Buffer.from(JSON.stringify(drawn.input)),
+  })
+  await becomes(t, () => nodes(page).count(), 6)
+
+  await t.test('its nodes and sockets are edited as in any drawing', async (t) => {
+    await page.getByRole('button', { name: 'Look inside Sampler+Decode' }).press('Enter')
+    await page.getByRole('navigation', { name: 'Subgraph' }).getByText('Sampler+Decode').waitFor()
+    await becomes(t, () => nodes(page).count(), 4)
+    await becomes(t, () => links(page).count(), 8)
+    await field(page, 'cfg of KSampler').fill('3')
+    await field(page, 'cfg of KSampler').press('Enter')
+    const model = nodeAt(page, 50).getByRole('button', { name: /^Input model of KSampler/ })
+    await model.press('Enter')
+    await choose(page, 'take the link')
+    await becomes(t, () => links(page).count(), 7)
+    await drag(page, outputOf(page, -10, 0), inputOf(page, 50, 'model'))
+    await becomes(t, () => links(page).count(), 8)
+    t.strictSame(await accessibilityFaults(page), [])
+  })
+
+  await t.test('it runs, seen from inside and from outside', async (t) => {
+    await page.keyboard.press('Control+Enter')
+    await becomes(t, () => page.locator('.editor-node[data-status="finished"]').count(), 2)
+    await page.keyboard.press('Escape')
+    await nodeAt(page, 7).locator('img').first().waitFor()
+    await becomes(t, () => nodeAt(page, 10).locator('[data-status="finished"]').count(), 1)
+  })
+
+  await t.test('nothing else of the file has changed', async (t) => {
+    await save(page)
+    const text = await (await fetch(`${agent.url}/api/userdata/workflows%2Fnested.json`)).text()
+    const [before, after] = [drawn.input, parseJson(text) as JsonObject].map(withoutInside)
+    t.strictSame(after, before)
+    t.match(text, /"cfg"|, ?3, ?"euler"|,3,"euler"/)
+  })
+  t.strictSame(complaints, [])
+})
+
+/** What an edit inside of a subgraph leaves as it is: all but that, and the ids that it gave out. */
+function withoutInside(drawing: JsonObject): JsonObject {
+  return { ...drawing, definitions: {}, last_node_id: 0, last_link_id: 0 }
+}
+
+t.test(
+  'links are led around points, and values come from primitives',
+  { skip: withoutBrowser },
+  async (t) => {
+    const agent = await testBuiltAgent(t)
+    const page = await open(await testBrowser(t), agent)
+    const complaints = complaintsOf(page)
+    await page.getByRole('button', { name: 'Begin with text to image' }).click()
+    await becomes(t, () => nodes(page).count(), 7)
+    const count = await links(page).count()
+
+    await t.test('a point is added, moved and taken away', async (t) => {
+      const line = page.locator('.react-flow__edge-interaction').first()
+      await line.dblclick()
+      const point = page.getByRole('button', { name: /^A point that links go through/ })
+      await point.waitFor()
+      const start = await middleOf(point)
+      await drag(page, point, { x: start.x + 30, y: start.y + 60 })
+      await becomes(t, async () => Math.round((await middleOf(point)).y - start.y), 60)
+      await point.press('ArrowDown')
+      await becomes(t, async () => (await middleOf(point)).y > start.y + 60, true)
+      t.strictSame(await accessibilityFaults(page), [])
+      await point.press('Delete')
+      await becomes(t, () => point.count(), 0)
+      t.equal(await links(page).count(), count)
+    })
+
+    await t.test('a primitive is found for the socket of a widget', async (t) => {
+      const steps = page.locator('.widget-row', { has: field(page, 'steps of Sample') })
+      await drag(page, steps.locator('.react-flow__handle'), { x: 960, y: 860 })
+      await choose(page, 'PrimitiveNode')
+      await becomes(t, () => links(page).count(), count + 1)
+      const value = field(page, 'steps of PrimitiveNode')
+      t.equal(await value.inputValue(), '20')
+      await value.fill('2')
+      await value.press('Enter')
+      const accepted = page.waitForRequest((request) => request.url().endsWith('/api/prompt'))
+      await page.keyboard.press('Control+Enter')
+      t.match((await accepted).postData(), /"steps":2,/)
+    })
+    t.strictSame(complaints, [])
+  },
+)
 
 t.test('what is wrong stands at its node', { skip: withoutBrowser }, async (t) => {
   const agent = await testBuiltAgent(t)

@@ -24,6 +24,11 @@ import {
   toggleMode,
 } from '../../../../coordinator-ui/src/state/editor/edit-nodes.ts'
 import {
+  addPoint,
+  movePoint,
+  removePoint,
+} from '../../../../coordinator-ui/src/state/editor/edit-points.ts'
+import {
   afterRun,
   setAfterRun,
   setWidget,
@@ -36,6 +41,7 @@ import {
   step,
   undone,
 } from '../../../../coordinator-ui/src/state/editor/history.ts'
+import { linkRoutes, segmentAt } from '../../../../coordinator-ui/src/state/editor/link-routes.ts'
 import { newNode } from '../../../../coordinator-ui/src/state/editor/new-node.ts'
 import { viewById } from '../../../../coordinator-ui/src/state/editor/node-view.ts'
 import { definitions, drawings, parsed, promptOf } from './workflows.ts'
@@ -310,5 +316,79 @@ t.test('history', async (t) => {
     for (let count = 1; count <= 500; count++) history = step(history, count)
     t.equal(history.past.length, 200)
     t.equal(history.past[0], 300)
+  })
+})
+
+t.test('a primitive becomes the widget that it is linked to', async (t) => {
+  const start = set(workflowOf('KSampler', 'PrimitiveNode', 'EmptyLatentImage'), '1', 'steps', 12)
+  t.strictSame(viewById(start, '2', definitions)!.widgets, [])
+  const linked = link(start, '2', 0, '1', 'steps')
+  t.match(nodeOf(linked, '2'), {
+    widgets_values: [12, 'fixed'],
+    outputs: [{ name: 'INT', type: 'INT', widget: { name: 'steps' }, links: [1] }],
+  })
+  t.match(linksOf(linked), [{ originId: '2', targetId: '1', type: 'INT' }])
+  const changed = set(linked, '2', 'steps', 7)
+  t.equal(promptOf(changed)['1']!.inputs.steps, 7)
+
+  t.test('and of more of its kind, but of nothing else', async (t) => {
+    const both = link(changed, '2', 0, '3', 'width')
+    t.equal(linksOf(both).length, 2)
+    const can = (nodeId: string, key: string) =>
+      canConnect(changed, { nodeId: '2', slot: 0 }, { nodeId, key }, definitions)
+    t.ok(can('3', 'height'))
+    for (const key of ['model', 'cfg', 'sampler_name']) t.notOk(can('1', key), key)
+  })
+
+  t.test('until nothing is linked to it', async (t) => {
+    const free = removeLinks(changed, new Set(['1']))
+    const { outputs } = nodeOf(free, '2') as { outputs: JsonObject[] }
+    t.strictSame(outputs, [{ name: 'connect to widget input', type: '*', links: [] }])
+    const again = link(free, '2', 0, '1', 'seed')
+    t.equal(viewById(again, '2', definitions)!.widgets[0]!.value, 7, 'what was set stays')
+    const named = link(free, '2', 0, '1', 'sampler_name')
+    t.match(nodeOf(named, '2'), { widgets_values: ['euler', 'fixed'] })
+  })
+})
+
+t.test('links are led around points', async (t) => {
+  const places = (workflow: Workflow, linkId: string) =>
+    linkRoutes(workflow)
+      .get(linkId)
+      ?.map(({ x, y }) => [x, y])
+  for (const name of ['basic.json', 'schema_v1.json']) {
+    const start = drawing(name)
+    const [{ id } = { id: '' }] = linksOf(start)
+    const one = addPoint(start, id, 0, { x: 10.4, y: 20 })
+    const two = addPoint(one, id, 0, { x: 5, y: 6 })
+    const three = addPoint(two, id, 2, { x: 30, y: 40 })
+    t.strictSame(places(three, id), [
+      [5, 6],
+      [10, 20],
+      [30, 40],
+    ])
+    const ids = linkRoutes(three)
+      .get(id)!
+      .map((point) => point.id)
+    t.strictSame(places(movePoint(three, ids[1]!, { x: 1, y: 2 }), id)![1], [1, 2])
+    const less = removePoint(three, ids[1]!)
+    t.strictSame(places(less, id), [
+      [5, 6],
+      [30, 40],
+    ])
+    const none = [ids[0]!, ids[2]!].reduce(removePoint, less)
+    t.equal(places(none, id), undefined)
+    t.strictSame(promptOf(three), promptOf(start), `${name}: they have no effect`)
+    t.equal(places(removeLinks(three, new Set([id])), id), undefined)
+  }
+
+  t.test('a place is between the two that it lies between', async (t) => {
+    const points = [
+      { x: 0, y: 0 },
+      { x: 100, y: 0 },
+      { x: 100, y: 100 },
+    ]
+    t.equal(segmentAt(points, { x: 50, y: 3 }), 0)
+    t.equal(segmentAt(points, { x: 98, y: 60 }), 1)
   })
 })

@@ -8,6 +8,7 @@ import {
   nodeIdOf,
   nodesOf,
   openedWorkflow,
+  type Point,
   type Workflow,
 } from '../../../../coordinator-ui/src/state/editor/document.ts'
 import { connect, removeLinks } from '../../../../coordinator-ui/src/state/editor/edit-links.ts'
@@ -23,6 +24,11 @@ import {
   toggleCollapsed,
   toggleMode,
 } from '../../../../coordinator-ui/src/state/editor/edit-nodes.ts'
+import {
+  addPoint,
+  movePoint,
+  removePoint,
+} from '../../../../coordinator-ui/src/state/editor/edit-points.ts'
 import { setWidget } from '../../../../coordinator-ui/src/state/editor/edit-widgets.ts'
 import {
   type History,
@@ -31,6 +37,7 @@ import {
   step,
   undone,
 } from '../../../../coordinator-ui/src/state/editor/history.ts'
+import { linkRoutes } from '../../../../coordinator-ui/src/state/editor/link-routes.ts'
 import { newNode } from '../../../../coordinator-ui/src/state/editor/new-node.ts'
 import {
   allInputs,
@@ -175,6 +182,8 @@ function randomEdit(workflow: Workflow, random: () => number): Workflow {
   const edits: (() => Workflow)[] = [
     () => addNode(workflow, newNode(one(Object.keys(definitions))!, at, definitions)!).workflow,
     () => addNode(workflow, newNode('Reroute', at, definitions)!).workflow,
+    () => addNode(workflow, newNode('PrimitiveNode', at, definitions)!).workflow,
+    () => randomPoint(workflow, one, at),
     () => removeNodes(workflow, ids),
     () => moveNodes(workflow, new Map([[id, at]])),
     () => toggleMode(workflow, ids, one(['muted', 'bypassed'] as const)!),
@@ -198,6 +207,23 @@ function randomEdit(workflow: Workflow, random: () => number): Workflow {
   return one(edits)!()
 }
 
+function randomPoint(
+  workflow: Workflow,
+  one: <T>(list: readonly T[]) => T | undefined,
+  at: Point,
+): Workflow {
+  const link = one(linksOf(workflow))
+  if (link === undefined) return workflow
+  const route = linkRoutes(workflow).get(link.id) ?? []
+  const point = one(route)
+  const edits = [
+    () => addPoint(workflow, link.id, route.indexOf(point!) + 1, at),
+    () => movePoint(workflow, point?.id ?? '', at),
+    () => removePoint(workflow, point?.id ?? ''),
+  ]
+  return one(edits)!()
+}
+
 function randomLink(workflow: Workflow, one: <T>(list: readonly T[]) => T | undefined): Workflow {
   const views = shown(workflow)
   const source = one(views)
@@ -216,6 +242,8 @@ function faultsOf(workflow: Workflow): string[] {
   if (links.size !== linksOf(workflow).length) faults.push('two links have one id')
   const ids = nodesOf(workflow).map(nodeIdOf)
   if (new Set(ids).size !== ids.length) faults.push('two nodes have one id')
+  for (const id of linkRoutes(workflow).keys())
+    if (!links.has(id)) faults.push(`link ${id} is led around points, and is none`)
   for (const view of shown(workflow)) {
     const node = nodesOf(workflow).find((one) => nodeIdOf(one) === view.id)!
     for (const { key, linkId } of allInputs(view)) {

@@ -17,6 +17,7 @@ import {
   without,
   writeLink,
 } from './document.ts'
+import { asWidget, released, suits } from './edit-primitives.ts'
 import { allInputs, type InputView, type NodeView, slotOfInput, viewById } from './node-view.ts'
 
 export interface OutputPlace {
@@ -37,10 +38,12 @@ export function canConnect(
   to: InputPlace,
   definitions: NodeDefinitions,
 ): boolean {
-  const output = viewById(workflow, from.nodeId, definitions)?.outputs[from.slot]
+  const source = viewById(workflow, from.nodeId, definitions)
   const target = viewById(workflow, to.nodeId, definitions)
+  const output = source?.outputs[from.slot]
   const input = target && inputOf(target, to.key)
-  if (output === undefined || input === undefined) return false
+  if (!source || !target || !output || !input) return false
+  if (source.kind === 'primitive' && !suits(source, target, to.key)) return false
   return typesFit(output.type, input.type) && !leadsTo(workflow, to.nodeId, from.nodeId)
 }
 
@@ -100,7 +103,9 @@ export function connect(
     input.linkId === undefined ? workflow : removeLinks(workflow, new Set([input.linkId]))
   const id = nextIds(freed).link
   const listed = withNode(freed, to.nodeId, (node) => linkedInput(node, target, input, id))
-  const told = withNode(listed, from.nodeId, (node) => linkedOutput(node, source, from.slot, id))
+  const told = withNode(listed, from.nodeId, (node) =>
+    linkedOutput(sourceFor(node, source, target, input), source, from.slot, id),
+  )
   const targetSlot = listOf(nodeById(told, to.nodeId)?.inputs).findIndex(
     (slot) => objectOf(slot).link === id,
   )
@@ -110,7 +115,7 @@ export function connect(
     originSlot: from.slot,
     targetId: to.nodeId,
     targetSlot,
-    type: source.outputs[from.slot]!.type,
+    type: source.kind === 'primitive' ? input.type : source.outputs[from.slot]!.type,
   }
   const drawn = { ...told, links: [...listOf(told.links), writeLink(told, link)] }
   return withLastIds(withRerouteType(drawn, target, link.type), { link: id })
@@ -123,6 +128,13 @@ const nodeById = (workflow: Workflow, id: EditorNodeId): JsonObject | undefined 
 
 function inputOf(view: NodeView, key: string): InputView | undefined {
   return allInputs(view).find((input) => input.key === key)
+}
+
+/** A primitive that fed nothing becomes the widget that it is linked to. */
+function sourceFor(node: JsonObject, source: NodeView, target: NodeView, input: InputView) {
+  if (source.kind !== 'primitive' || source.widgets.length > 0) return node
+  const widget = target.widgets.find((one) => one.input === input)
+  return widget === undefined ? node : asWidget(node, widget)
 }
 
 /** Inputs that the file does not list yet, such as those of widgets, are added at its end. */
@@ -171,11 +183,16 @@ export function removeLinks(workflow: Workflow, ids: ReadonlySet<LinkId>): Workf
   if (removed.length === 0) return workflow
   const isRemoved = (id: JsonValue | undefined) => ids.has(String(id))
   const ends = new Set(removed.flatMap(({ originId, targetId }) => [originId, targetId]))
-  const unlinked = withNodes(workflow, ends, (node) => ({
-    ...node,
-    ...(Array.isArray(node.inputs) && { inputs: node.inputs.map(unlinkedInput(isRemoved)) }),
-    ...(Array.isArray(node.outputs) && { outputs: node.outputs.map(unlinkedOutput(isRemoved)) }),
-  }))
+  const unlinked = withNodes(workflow, ends, (node) => {
+    const { inputs, outputs, type } = node
+    const free = {
+      ...node,
+      ...(Array.isArray(inputs) && { inputs: inputs.map(unlinkedInput(isRemoved)) }),
+      ...(Array.isArray(outputs) && { outputs: outputs.map(unlinkedOutput(isRemoved)) }),
+    }
+    const isLinked = listOf(free.outputs).some((one) => listOf(objectOf(one).links).length > 0)
+    return type === 'PrimitiveNode' && !isLinked ? released(free) : free
+  })
   const links = listOf(workflow.links).filter(
     (link) => !isRemoved(Array.isArray(link) ? link[0] : objectOf(link).id),
   )

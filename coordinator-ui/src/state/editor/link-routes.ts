@@ -4,8 +4,14 @@ import type { JsonValue } from '@comfymesh/protocol/json'
 import { type LinkId, listOf, type Point, type Workflow } from './document.ts'
 import { pairOf } from './node-view.ts'
 
+export type PointId = string
+
+export interface RoutePoint extends Point {
+  readonly id: PointId
+}
+
 /** From the output on; links that go straight are not listed. */
-export function linkRoutes(workflow: Workflow): ReadonlyMap<LinkId, readonly Point[]> {
+export function linkRoutes(workflow: Workflow): ReadonlyMap<LinkId, readonly RoutePoint[]> {
   const { extra, reroutes, links } = workflow
   const inside = objectOf(extra)
   const points = new Map(
@@ -15,7 +21,7 @@ export function linkRoutes(workflow: Workflow): ReadonlyMap<LinkId, readonly Poi
       return [String(id), { x, y, parentId }]
     }),
   )
-  const routes = new Map<LinkId, readonly Point[]>()
+  const routes = new Map<LinkId, readonly RoutePoint[]>()
   for (const link of [...listOf(inside.linkExtensions), ...listOf(links)]) {
     const { id, parentId } = objectOf(link)
     if (id === undefined || parentId === undefined) continue
@@ -28,15 +34,26 @@ export function linkRoutes(workflow: Workflow): ReadonlyMap<LinkId, readonly Poi
 function routeTo(
   last: JsonValue,
   points: ReadonlyMap<string, Point & { readonly parentId: JsonValue | undefined }>,
-): Point[] {
-  const route: Point[] = []
+): RoutePoint[] {
+  const route: RoutePoint[] = []
   const seen = new Set<string>()
   for (let id: JsonValue | undefined = last; id !== undefined && !seen.has(String(id)); ) {
     seen.add(String(id))
     const point = points.get(String(id))
     if (point === undefined) break
-    route.unshift({ x: point.x, y: point.y })
+    route.unshift({ id: String(id), x: point.x, y: point.y })
     id = point.parentId
   }
   return route
+}
+
+/** Between which two of the points, in their order, a place lies: 0 between the first two. */
+export function segmentAt(points: readonly Point[], place: Point): number {
+  const distance = (one: Point, other: Point) => Math.hypot(one.x - other.x, one.y - other.y)
+  const detours = points
+    .slice(1)
+    .map(
+      (end, at) => distance(points[at]!, place) + distance(place, end) - distance(points[at]!, end),
+    )
+  return detours.indexOf(Math.min(...detours))
 }

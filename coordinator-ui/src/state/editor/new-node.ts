@@ -3,6 +3,7 @@ import type { JsonObject, JsonValue } from '@comfymesh/protocol/json'
 import type { NodeDefinition, NodeDefinitions } from '@comfymesh/protocol/workflow'
 import { emptyWorkflow, type Point } from './document.ts'
 import type { NewNode } from './edit-nodes.ts'
+import { UNLINKED_OUTPUT } from './edit-primitives.ts'
 import { type NodeView, nodeView } from './node-view.ts'
 
 /** Heights as ComfyUI's frontend draws them, so that its users' layouts stay what they are. */
@@ -26,6 +27,15 @@ export const virtualNodes: { readonly [type: string]: NewNode } = {
     inputs: [{ name: '', type: '*', link: null }],
     outputs: [{ name: '', type: '*', links: null }],
     properties: { showOutputText: false, horizontal: false },
+  },
+  PrimitiveNode: {
+    type: 'PrimitiveNode',
+    size: [210, 58],
+    flags: {},
+    mode: 0,
+    inputs: [],
+    outputs: [{ ...UNLINKED_OUTPUT, links: null }],
+    properties: { 'Run widget replace on values': false },
   },
   Note: note('Note'),
   MarkdownNote: note('MarkdownNote'),

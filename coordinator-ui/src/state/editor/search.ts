@@ -85,12 +85,20 @@ export function nodeChoices(definitions: NodeDefinitions, end?: LooseEnd): Choic
       return { id: type, label: name || type, detail: category, keywords: type }
     })
   const drawn = Object.keys(virtualNodes)
-    .filter((type) => end === undefined || type === 'Reroute')
+    .filter((type) => end === undefined || (isPassing[type]?.(end) ?? false))
     .map((type): Choice => ({ id: type, label: type, detail: 'drawing', keywords: 'comment text' }))
   return [...known, ...drawn].toSorted((one, other) => {
     const byExactness = exactness(definitions[other.id], end) - exactness(definitions[one.id], end)
     return byExactness || one.label.localeCompare(other.label)
   })
+}
+
+const WIDGET_TYPES = new Set(['INT', 'FLOAT', 'STRING', 'BOOLEAN', 'COMBO'])
+
+/** Which nodes of the drawing alone have a socket for a loose end. */
+const isPassing: { readonly [type: string]: (end: LooseEnd) => boolean } = {
+  Reroute: () => true,
+  PrimitiveNode: ({ side, type }) => side === 'input' && WIDGET_TYPES.has(type),
 }
 
 function fits(

@@ -13,8 +13,7 @@ export function useSelection() {
   const { getNodes, getEdges, setNodes } = useReactFlow<FlowNode>()
   const select = useCallback(
     (ids: ReadonlySet<string>) => {
-      // After the canvas has heard of nodes that are new.
-      requestAnimationFrame(() => {
+      const apply = () => {
         setNodes((nodes) =>
           nodes.map((node) =>
             (node.selected ?? false) === ids.has(node.id)
@@ -25,9 +24,13 @@ export function useSelection() {
         const [first] = ids
         // The keys go on where the user looks.
         if (first !== undefined) nodeElement(first)?.focus({ preventScroll: true })
-      })
+      }
+      const known = new Set(getNodes().map(({ id }) => id))
+      // At once, so that the next key finds it; nodes that are new the canvas has yet to hear of.
+      if ([...ids].every((id) => known.has(id))) apply()
+      else requestAnimationFrame(apply)
     },
-    [setNodes],
+    [getNodes, setNodes],
   )
   const selection = useCallback((): Selection => {
     const selected = getNodes().filter((node) => node.selected)

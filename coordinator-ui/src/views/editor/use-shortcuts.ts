@@ -20,6 +20,7 @@ export const shortcuts = [
   { keys: 'Alt C', does: 'Collapse' },
   { keys: 'Ctrl G', does: 'Frame around the selected' },
   { keys: 'F2', does: 'Rename' },
+  { keys: 'Double click on a link', does: 'A point to lead it around' },
   { keys: 'Double click, Escape', does: 'Into a subgraph, out of it' },
   { keys: 'Ctrl S, Ctrl O', does: 'Save, open' },
   { keys: 'Tab, arrow keys', does: 'Next node, move it' },
@@ -106,8 +107,9 @@ function keysOf({ key, ctrlKey, metaKey, altKey, shiftKey }: KeyboardEvent): str
 function isElsewhere(target: EventTarget | null): boolean {
   return (
     target instanceof Element &&
-    target.closest('input, textarea, select, [contenteditable], [role="dialog"], [role="menu"]') !==
-      null
+    target.closest(
+      '.link-point, input, textarea, select, [contenteditable], [role="dialog"], [role="menu"]',
+    ) !== null
   )
 }
 
