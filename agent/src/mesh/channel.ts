@@ -3,26 +3,28 @@
  * need not know which; a side that is silent for too long counts as gone.
  */
 
+/** Told of each part of a target when it has just been filled, in their order. */
+export type OnPart = (part: Uint8Array) => void
+
 export interface Channel {
   readonly peerId: string
-  readonly kind: 'tls' | 'stream'
   /**
    * Fills the target with the next bytes. Several may wait, each for what follows those before it.
+   * @param onPart for work that is cheaper while the processor has the bytes at hand.
    * @throws Error when the channel ends, breaks or is silent for too long before the target is full.
    */
-  read(target: Uint8Array): Promise<void>
+  read(target: Uint8Array, onPart?: OnPart): Promise<void>
   /** Hands bytes over and waits while the way is full. @throws Error as `read` */
   write(bytes: Uint8Array): Promise<void>
   /** Lets what was written go out, then ends. */
   close(): void
   /** Ends at once. Safe to call twice. */
   destroy(): void
-  /** Told once, when nothing comes or goes any more. */
-  onEnd(listener: () => void): void
 }
 
 interface Target {
   readonly bytes: Uint8Array
+  readonly onPart: OnPart | undefined
   filledBytes: number
   readonly resolve: () => void
   readonly reject: (error: Error) => void
@@ -30,9 +32,9 @@ interface Target {
 
 /** Puts what arrives where somebody waits for it. */
 export interface Inbox {
-  read(target: Uint8Array): Promise<void>
+  read: Channel['read']
   /** Takes the first `count` bytes, which may be overwritten afterwards. @returns false when nobody waits for more. */
-  take(bytes: Uint8Array, count?: number): boolean
+  take(bytes: Buffer, count?: number): boolean
   fail(error: Error): void
 }
 
@@ -67,9 +69,11 @@ export function createInbox(
     let at = 0
     while (at < count && targets.length > 0) {
       const target = targets[0]!
-      const copied = bytes.copy(target.bytes, target.filledBytes, at, count)
+      const from = target.filledBytes
+      const copied = bytes.copy(target.bytes, from, at, count)
       target.filledBytes += copied
       at += copied
+      target.onPart?.(target.bytes.subarray(from, target.filledBytes))
       if (target.filledBytes < target.bytes.length) continue
       targets.shift()
       target.resolve()
@@ -83,10 +87,10 @@ export function createInbox(
   }
 
   return {
-    read(bytes) {
+    read(bytes, onPart) {
       if (bytes.length === 0) return Promise.resolve()
       return new Promise((resolve, reject) => {
-        targets.push({ bytes, filledBytes: 0, resolve, reject })
+        targets.push({ bytes, onPart, filledBytes: 0, resolve, reject })
         while (early.length > 0 && targets.length > 0) {
           const first = early.shift()!
           const at = fill(first, first.length)
@@ -100,9 +104,8 @@ export function createInbox(
     },
     take(bytes, count = bytes.length) {
       hasMoved = true
-      const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-      const at = fill(buffer, count)
-      if (at < count) early.push(Buffer.from(buffer.subarray(at, count)))
+      const at = fill(bytes, count)
+      if (at < count) early.push(Buffer.from(bytes.subarray(at, count)))
       return targets.length > 0
     },
     fail(error) {

@@ -12,7 +12,7 @@ export function streamChannel(stream: Stream, peerId: string, silenceMs: number)
 
   async function receive(): Promise<void> {
     for await (const chunk of chunks) {
-      if (inbox.take(chunk)) continue
+      if (inbox.take(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength))) continue
       // Not reading on makes the other side wait.
       await new Promise<void>((resolve) => {
         wake = resolve
@@ -26,7 +26,6 @@ export function streamChannel(stream: Stream, peerId: string, silenceMs: number)
 
   return {
     peerId,
-    kind: 'stream',
     read: inbox.read,
     write: (bytes) => unlessSilent(writeChunk(stream, bytes), silenceMs, silent),
     close() {
@@ -35,10 +34,6 @@ export function streamChannel(stream: Stream, peerId: string, silenceMs: number)
     destroy() {
       stream.abort(new Error('not wanted any more'))
       wake()
-    },
-    onEnd(listener) {
-      if (stream.status === 'open') stream.addEventListener('close', listener, { once: true })
-      else listener()
     },
   }
 }

@@ -32,7 +32,6 @@ export function tlsChannel(
   socket.on('close', () => arriving.fail(new Error('the connection was closed')))
   return {
     peerId,
-    kind: 'tls',
     read: arriving.read,
     write(bytes) {
       const silent = () => socket.destroy(new Error(`nothing moved for ${silenceMs} ms`))
@@ -41,10 +40,6 @@ export function tlsChannel(
     // Not end(): a socket that nobody reads any more never learns that the peer has ended too.
     close: () => socket.destroySoon(),
     destroy: () => void socket.destroy(),
-    onEnd(listener) {
-      if (socket.destroyed) listener()
-      else socket.once('close', () => listener())
-    },
   }
 }
 

@@ -1,8 +1,10 @@
 /** A blob that arrives, from however many holders: what verifies it, where it is written, when it is whole. */
+import { createHash } from 'node:crypto'
 import type { Blob } from '@comfymesh/protocol/value'
 import { CHUNK_BYTES } from '@comfymesh/protocol/value'
-import { digestAt, hashOfDigests } from '../base/blob-hash.ts'
-import { type HashThread, sharedRoom } from '../base/hash-thread.ts'
+import { chunkLength, digestAt, hashOfDigests } from '../base/blob-hash.ts'
+import type { HashThread } from '../base/hash-thread.ts'
+import type { OnPart } from '../mesh/channel.ts'
 import type { ChunkWork } from './chunk-work.ts'
 import { openPartialFile, type PartialFile } from './partial-file.ts'
 
@@ -12,13 +14,25 @@ export interface Arrival {
    * @returns false when they are not those of the blob. @throws MeshError `storage_failed`
    */
   begin(digests: Buffer): Promise<boolean>
-  /** Verifies a chunk and writes it. @returns false when it is wrong. @throws MeshError `storage_failed` */
-  store(chunk: number, bytes: Uint8Array): Promise<boolean>
-  /** Memory for a chunk: used again, as fresh memory costs as much as decrypting into it. */
-  takeRoom(): Buffer
-  giveRoom(room: Buffer): void
+  /** Makes room for a chunk that was asked for. */
+  expect(chunk: number): ArrivingChunk
   /** Ends all writing. @returns the digests, if somebody told them. */
   close(): Promise<Buffer | undefined>
+}
+
+export interface ArrivingChunk {
+  /** To be filled from its beginning to its end. */
+  readonly bytes: Buffer
+  /**
+   * Hashes what was filled. Right after it was decrypted it lies in the processor's cache: another
+   * thread, which has to bring it there again, takes half as much time more for it.
+   */
+  readonly onPart: OnPart
+  /**
+   * Verifies the chunk and writes it; `bytes` belong to another one then.
+   * @returns false when it is wrong. @throws MeshError `storage_failed`
+   */
+  store(): Promise<boolean>
 }
 
 export function createArrival(
@@ -29,6 +43,7 @@ export function createArrival(
   let known: Buffer | undefined
   let opening: Promise<PartialFile> | undefined
   let isClosed = false
+  /** Used again, as fresh memory costs as much as decrypting into it. */
   const rooms: Buffer[] = []
 
   async function openFile(digests: Buffer): Promise<PartialFile> {
@@ -45,16 +60,25 @@ export function createArrival(
       await opening
       return true
     },
-    async store(chunk, bytes) {
-      if (!digestAt(known!, chunk).equals(await hashing.sha256(bytes))) return false
-      // Another holder was faster.
-      if (work.isDone(chunk) || isClosed) return true
-      await (await opening!).write(chunk, bytes)
-      work.done(chunk)
-      return true
+    expect(chunk) {
+      const room = rooms.pop() ?? Buffer.allocUnsafeSlow(Math.min(CHUNK_BYTES, sizeBytes))
+      const bytes = room.subarray(0, chunkLength(sizeBytes, chunk))
+      const hashed = createHash('sha256')
+      return {
+        bytes,
+        onPart: (part) => void hashed.update(part),
+        async store() {
+          if (!digestAt(known!, chunk).equals(hashed.digest())) return false
+          // Otherwise another holder was faster.
+          if (!work.isDone(chunk) && !isClosed) {
+            await (await opening!).write(chunk, bytes)
+            work.done(chunk)
+          }
+          rooms.push(room)
+          return true
+        },
+      }
     },
-    takeRoom: () => rooms.pop() ?? sharedRoom(Math.min(CHUNK_BYTES, sizeBytes)),
-    giveRoom: (room) => void rooms.push(room),
     async close() {
       isClosed = true
       const file = await opening?.catch(() => undefined)

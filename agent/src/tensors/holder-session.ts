@@ -2,10 +2,10 @@
 import { MeshError } from '@comfymesh/protocol/errors'
 import type { Blob } from '@comfymesh/protocol/value'
 import { z } from 'zod'
-import { chunkCount, chunkLength, DIGEST_BYTES } from '../base/blob-hash.ts'
+import { chunkCount, DIGEST_BYTES } from '../base/blob-hash.ts'
 import type { Bulk } from '../mesh/bulk.ts'
 import type { Channel } from '../mesh/channel.ts'
-import type { Arrival } from './arrival.ts'
+import type { Arrival, ArrivingChunk } from './arrival.ts'
 import type { ChunkWork, ChunkWorker } from './chunk-work.ts'
 import type { LinkSpeeds } from './link-speeds.ts'
 import { encodeMessage, readReply } from './messages.ts'
@@ -28,7 +28,7 @@ export interface SessionModules {
 
 /** Below this a TLS connection takes longer to set up than the libp2p stream takes in all. */
 const DIRECT_FROM_BYTES = 1024 * 1024
-/** So many chunks of a session are under way: one arrives while others are verified and written. */
+/** So many chunks of a session are under way: one arrives while others are asked for and written. */
 const LANES = 3
 
 /**
@@ -89,24 +89,22 @@ async function drawChunks(
   let failure: { readonly error: unknown } | undefined
 
   /** Replies come in the order of the requests, whatever lane each is for. */
-  function exchange(chunk: number, target: Buffer): Promise<void> {
+  function exchange(chunk: number, { bytes, onPart }: ArrivingChunk): Promise<void> {
     const before = lastReply
     const asked = channel.write(encodeMessage({ chunk }))
-    lastReply = Promise.all([asked, before]).then(() => readReply(channel, target))
+    lastReply = Promise.all([asked, before]).then(() => readReply(channel, bytes, onPart))
     return lastReply
   }
 
   async function lane(begin: number | undefined): Promise<void> {
     for (let chunk = begin; chunk !== undefined; chunk = await worker.next()) {
       if (work.isDone(chunk)) continue
-      const room = arrival.takeRoom()
-      const bytes = room.subarray(0, chunkLength(blob.sizeBytes, chunk))
-      await exchange(chunk, bytes)
+      const arriving = arrival.expect(chunk)
+      await exchange(chunk, arriving)
       endedAtMs = now()
-      movedBytes += bytes.length
-      onChunk(bytes.length)
-      if (!(await arrival.store(chunk, bytes))) throw corrupt(peerId, blob.hash)
-      arrival.giveRoom(room)
+      movedBytes += arriving.bytes.length
+      onChunk(arriving.bytes.length)
+      if (!(await arriving.store())) throw corrupt(peerId, blob.hash)
     }
   }
 

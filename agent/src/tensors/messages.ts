@@ -5,7 +5,7 @@
  */
 import { type ErrorReport, MeshError } from '@comfymesh/protocol/errors'
 import { z } from 'zod'
-import type { Channel } from '../mesh/channel.ts'
+import type { Channel, OnPart } from '../mesh/channel.ts'
 
 export const chunkRequestSchema = z.object({ chunk: z.number().int().nonnegative() })
 
@@ -42,10 +42,14 @@ export async function readMessage<T>(channel: Channel, schema: z.ZodType<T>): Pr
 }
 
 /** Reads what follows a request: the bytes that fill the target. @throws MeshError as the peer says it. */
-export async function readReply(channel: Channel, target: Uint8Array): Promise<void> {
+export async function readReply(
+  channel: Channel,
+  target: Uint8Array,
+  onPart?: OnPart,
+): Promise<void> {
   const { error } = await readMessage(channel, replySchema)
   if (error !== undefined) throw MeshError.fromWire(error)
-  await channel.read(target)
+  await channel.read(target, onPart)
 }
 
 export const acceptance = encodeMessage({})

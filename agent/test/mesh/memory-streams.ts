@@ -38,6 +38,7 @@ export function memoryPeers<const Id extends string>(
         const onStream = handlers.get(`${peerId}${protocolId}`)
         if (onStream === undefined) throw incompatible(peerId, protocolId, 'it does not know it')
         const [outbound, inbound] = await streamPair()
+        outbound.protocol = protocolId
         opened.push(outbound)
         onStream(inbound, id)
         return outbound

@@ -17,6 +17,8 @@ export interface TensorPeer {
   readonly warnings: string[]
   /** Channels that others opened to it. */
   readonly served: Channel[]
+  /** Of each channel that it opened, whether a socket of its own was asked for. */
+  readonly directs: boolean[]
   /** From now on everything it sends goes through this. */
   tamper(write: Tamper): void
 }
@@ -52,7 +54,12 @@ export async function startPeers<const Id extends string>(
       { now, silenceMs },
       { ...mesh[id], node: { connections: () => (way === 'tls' ? [address] : []) } },
     )
-    const tensors = createTensors({ selfId: id, ...options }, { blobs, open: bulk.open, now, warn })
+    const directs: boolean[] = []
+    const open: BulkServer['open'] = (peerId, how) => {
+      directs.push(how.direct)
+      return bulk.open(peerId, how)
+    }
+    const tensors = createTensors({ selfId: id, ...options }, { blobs, open, now, warn })
     const served: Channel[] = []
     let tampered: Tamper = (bytes, channel) => channel.write(bytes)
     await bulk.listen(0)
@@ -68,7 +75,7 @@ export async function startPeers<const Id extends string>(
     const tamper = (write: Tamper) => {
       tampered = write
     }
-    return { blobs, tensors, bulk, folder, warnings, served, tamper }
+    return { blobs, tensors, bulk, folder, warnings, served, directs, tamper }
   }
 
   const started = await Promise.all(ids.map(async (id) => [id, await start(id)] as const))
