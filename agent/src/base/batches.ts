@@ -1,4 +1,8 @@
-/** Work that is done in batches: what comes while one is under way makes up the next. */
+/**
+ * Work that is done in batches: what comes in one turn of the event loop, or while a batch is under
+ * way, makes up the next.
+ */
+import { setImmediate as endOfTurn } from 'node:timers/promises'
 
 /** Resolves, or rejects, with the batch that the item was in. */
 export type AddToBatch<T> = (item: T) => Promise<void>
@@ -11,7 +15,7 @@ export function createBatches<T>(work: (items: readonly T[]) => Promise<void>): 
   let next: Promise<void> | undefined
 
   async function workOff(before: Promise<void>): Promise<void> {
-    await before.catch(() => {})
+    await Promise.allSettled([before, endOfTurn()])
     const items = waiting
     waiting = []
     next = undefined

@@ -235,7 +235,8 @@ export function createJobRunner(options: JobRunnerOptions, modules: JobRunnerMod
       .append({ state: foldJob(undefined, whole), event: whole })
       .then(() => publish({ event, state }))
     queue.add(createLiveJob(state, jobModules, accepted))
-    runWaiting()
+    // The disk first: a plan takes longer than to begin the write.
+    setImmediate(runWaiting)
     try {
       await accepted
     } catch (error) {

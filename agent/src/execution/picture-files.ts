@@ -12,7 +12,7 @@ import { insertPngText, type PngText } from '../base/png-text.ts'
 import type { SavedPicture } from '../executors/executor.ts'
 import { containedPath, type FolderSettings } from '../models/folders.ts'
 import { fileName, nextCounter, saveTarget } from './file-names.ts'
-import { removePartialFiles, type Writer, writeNewFile } from './whole-file.ts'
+import { removePartialFiles, type Writer, writePartialFile } from './whole-file.ts'
 
 /**
  * Where it stands what is about to be saved. A crash can fall between the moment in which a
@@ -106,9 +106,12 @@ async function saveOne(saving: Saving, now: Date): Promise<FileReference> {
   const folder = join(folders[type], target.subfolder)
   const isPng = picture.mediaType === 'image/png'
   const bytes = isPng ? insertPngText(picture.bytes, texts) : picture.bytes
-  const sha256 = hashOf(bytes)
+  // The disk takes the bytes while their name is found and written down.
+  const writing = writePartialFile(folder, bytes, saving.writer)
+  const written = writing.catch(() => undefined)
   try {
     await mkdir(folder, { recursive: true })
+    const sha256 = hashOf(bytes)
     const ignoreCase = process.platform === 'win32'
     let counter = nextCounter(await readdir(folder), target.basename, ignoreCase)
     // It rises with every picture of a batch, also where a file's name does not show it.
@@ -117,14 +120,17 @@ async function saveOne(saving: Saving, now: Date): Promise<FileReference> {
       const filename = fileName(target, picture.batchIndex, counter, isPng ? 'png' : 'jpg')
       const file = { filename, subfolder: target.subfolder, type }
       await saving.name({ file, sha256 })
-      if (await writeNewFile(join(folder, filename), bytes, saving.writer)) return file
+      if (await (await writing).publish(join(folder, filename))) return file
       // Taken meanwhile, or by a name whose counter does not show (%batch_num%).
       counter += 1
     }
   } catch (cause) {
+    if (cause instanceof MeshError) throw cause
     const why = (cause as Error).message
     const message = `The picture could not be saved in ${folder}: ${why}. Check that the folder is writable and the disk not full.`
     throw new MeshError('storage_failed', message, { cause })
+  } finally {
+    await (await written)?.discard()
   }
 }
 

@@ -28,19 +28,39 @@ export async function writeNewFile(
   bytes: Uint8Array,
   writer?: Writer,
 ): Promise<boolean> {
-  // Asked first: who looks for a free name among hundreds need not write the bytes for each.
   if (await exists(path)) return false
-  const partial = await writePartial(path, bytes, writer)
+  const partial = await writePartialFile(dirname(path), bytes, writer)
   try {
-    return await publishNew(partial, path)
+    return await partial.publish(path)
   } finally {
-    await rm(partial, { force: true })
+    await partial.discard()
+  }
+}
+
+/** Bytes that are on disk, whole and synced, under a name that nobody looks at. */
+export interface PartialFile {
+  /** Gives them a name in the same folder. @returns false when something is there already. */
+  publish(path: string): Promise<boolean>
+  /** Takes the name away that nobody looks at. */
+  discard(): Promise<void>
+}
+
+/** @param folder made where it is not there yet. */
+export async function writePartialFile(
+  folder: string,
+  bytes: Uint8Array,
+  writer?: Writer,
+): Promise<PartialFile> {
+  const partial = await writePartial(folder, bytes, writer)
+  return {
+    publish: (path) => publishNew(partial, path),
+    discard: () => rm(partial, { force: true }),
   }
 }
 
 /** As `writeNewFile`, but takes the place of what was there. */
 export async function replaceFile(path: string, bytes: Uint8Array): Promise<void> {
-  const partial = await writePartial(path, bytes)
+  const partial = await writePartial(dirname(path), bytes)
   try {
     await rename(partial, path)
   } finally {
@@ -81,8 +101,7 @@ async function isAbandoned(path: string): Promise<boolean> {
   return mtimeMs < Date.now() - ABANDONED_AFTER_MS
 }
 
-async function writePartial(path: string, bytes: Uint8Array, writer?: Writer): Promise<string> {
-  const folder = dirname(path)
+async function writePartial(folder: string, bytes: Uint8Array, writer?: Writer): Promise<string> {
   await mkdir(folder, { recursive: true })
   const whose = writer === undefined ? '' : `${writer.owner}.${writer.run}.`
   const partial = join(folder, `.comfymesh-${whose}${randomUUID()}.part`)

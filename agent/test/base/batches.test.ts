@@ -20,16 +20,19 @@ function heldWork() {
 
 t.test('what comes while a batch is under way makes up the next, in its order', async (t) => {
   const { add, batches, begun } = heldWork()
-  const first = add(1)
-  t.strictSame(await begun(1), [[1]], 'at once where nothing is under way')
-  const others = [add(2), add(3)]
+  const first = [add(1), Promise.resolve().then(() => add(2))]
+  t.strictSame(await begun(1), [[1, 2]], 'at the end of the turn where nothing is under way')
+  const others = [add(3), add(4)]
   batches[0]!.end()
-  await first
-  t.strictSame(await begun(2), [[1], [2, 3]])
-  const last = add(4)
+  await Promise.all(first)
+  t.strictSame(await begun(2), [
+    [1, 2],
+    [3, 4],
+  ])
+  const last = add(5)
   batches[1]!.end()
   await Promise.all(others)
-  t.strictSame(await begun(3), [[1], [2, 3], [4]])
+  t.strictSame(await begun(3), [[1, 2], [3, 4], [5]])
   batches[2]!.end()
   await last
 })

@@ -33,7 +33,7 @@ export function toBytes(values: Float32Array): Uint8Array {
   for (let i = 0; i < values.length; i++) {
     // NumPy multiplies in float32, which can land on the other side of an integer.
     const scaled = Math.fround(255 * values[i]!)
-    bytes[i] = scaled >= 255 ? 255 : Math.max(scaled, 0)
+    bytes[i] = scaled >= 255 ? 255 : scaled > 0 ? scaled | 0 : 0
   }
   return bytes
 }
