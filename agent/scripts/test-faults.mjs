@@ -4,7 +4,7 @@
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 
-const files = ['mesh-placement', 'mesh-faults', 'mesh-values'].map(
+const files = ['mesh-placement', 'mesh-faults', 'mesh-values', 'mesh-lag'].map(
   (name) => `test/e2e/${name}.test.ts`,
 )
 const { status } = spawnSync(

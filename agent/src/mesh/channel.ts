@@ -14,7 +14,10 @@ export interface Channel {
    * @throws Error when the channel ends, breaks or is silent for too long before the target is full.
    */
   read(target: Uint8Array, onPart?: OnPart): Promise<void>
-  /** Hands bytes over and waits while the way is full. @throws Error as `read` */
+  /**
+   * Hands bytes over and waits while the way is full; then their memory may be used for others.
+   * @throws Error as `read`
+   */
   write(bytes: Uint8Array): Promise<void>
   /** Lets what was written go out, then ends. */
   close(): void

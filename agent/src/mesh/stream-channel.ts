@@ -27,7 +27,9 @@ export function streamChannel(stream: Stream, peerId: string, silenceMs: number)
   return {
     peerId,
     read: inbox.read,
-    write: (bytes) => unlessSilent(writeChunk(stream, bytes), silenceMs, silent),
+    // A copy: muxer and encryption refer to what their windows have no room for, also after they
+    // have said that more may come.
+    write: (bytes) => unlessSilent(writeChunk(stream, Uint8Array.from(bytes)), silenceMs, silent),
     close() {
       stream.close().catch(() => stream.abort(new Error('closing failed')))
     },

@@ -41,14 +41,9 @@ const cast = {
 export type Name = keyof typeof cast
 const names = Object.keys(cast) as Name[]
 
-export interface Fleet {
-  readonly machines: Readonly<Record<Name, Machine>>
-  readonly agents: Readonly<Record<Name, MeshAgent>>
-  /** Starts an agent that has ended. */
-  restart(name: Name): Promise<void>
-  /** Waits until all are there and know what the others have; then nobody remembers any results. */
-  settle(): Promise<void>
-  /** Gives a prompt to anna. @returns the job's id. */
+/** Somebody who gives prompts to one agent and looks at what becomes of them. */
+export interface Submitter {
+  /** @returns the job's id. */
   submit(prompt: Prompt, options?: Partial<PlanOptions>): Promise<string>
   job(id: string): Promise<JobState>
   /** Waits until something holds for a job. @throws Error when the job ends before. */
@@ -56,6 +51,15 @@ export interface Fleet {
   ended(id: string): Promise<JobState>
   /** Pixels of the only picture that a job showed. */
   pixels(state: JobState): Promise<string>
+}
+
+export interface Fleet extends Submitter {
+  readonly machines: Readonly<Record<Name, Machine>>
+  readonly agents: Readonly<Record<Name, MeshAgent>>
+  /** Starts an agent that has ended. */
+  restart(name: Name): Promise<void>
+  /** Waits until all are there and know what the others have; then nobody remembers any results. */
+  settle(): Promise<void>
   nameOf(peerId: string): string
 }
 
@@ -84,15 +88,6 @@ export async function startFleet(
     agents[name] = await machines[name].start(name, { argv, ...(program && { program }) })
   }
 
-  async function job(id: string): Promise<JobState> {
-    return (await requestJson(addressOf(agents.anna), `/v1/jobs/${id}`)) as unknown as JobState
-  }
-
-  const ended = async (id: string) => {
-    await until(`job ${id} ends`, async () => isFinished(await job(id)), 60_000)
-    return job(id)
-  }
-
   for (const [index, name] of names.entries()) {
     machines[name] = network.machines[index]!
     await writeModelParts(join(folder, name, 'models'), cast[name])
@@ -109,18 +104,32 @@ export async function startFleet(
     agents,
     restart: start,
     nameOf,
-    job,
-    ended,
     async settle() {
       const all = Object.values(agents)
       await allSeeEachOther(...all)
       for (const agent of all) await until(`${agent.name} knows all models`, () => knowsAll(agent))
-      const body = JSON.stringify({ free_memory: true })
-      for (const agent of all) await request(addressOf(agent), '/free', { method: 'POST', body })
+      await forgetResults(all)
     },
+    ...createSubmitter(() => agents.anna),
+  }
+}
+
+/** Whatever they are given next is computed. */
+export async function forgetResults(agents: readonly MeshAgent[]): Promise<void> {
+  const body = JSON.stringify({ free_memory: true })
+  for (const agent of agents) await request(addressOf(agent), '/free', { method: 'POST', body })
+}
+
+/** @param to the agent, which may be another one after a restart. */
+export function createSubmitter(to: () => MeshAgent): Submitter {
+  async function job(id: string): Promise<JobState> {
+    return (await requestJson(addressOf(to()), `/v1/jobs/${id}`)) as unknown as JobState
+  }
+  return {
+    job,
     async submit(prompt, { affinity = {}, fallback = 'auto' } = {}) {
       const extraData = { comfymesh: { affinity, fallback } }
-      return (await submitPrompt(addressOf(agents.anna), { prompt, extraData })).id
+      return (await submitPrompt(addressOf(to()), { prompt, extraData })).id
     },
     async reach(id, what, holds) {
       let state: JobState
@@ -131,12 +140,16 @@ export async function startFleet(
       })
       return state!
     },
+    async ended(id) {
+      await until(`job ${id} ends`, async () => isFinished(await job(id)), 60_000)
+      return job(id)
+    },
     async pixels(state) {
       const [made, ...more] = madeFiles(state)
       if (made === undefined || more.length > 0 || state.status !== 'completed')
         throw new Error(`${state.status}: ${JSON.stringify(state.error)}`)
       const query = new URLSearchParams({ ...made.file })
-      const response = await request(addressOf(agents.anna), `/view?${query}`)
+      const response = await request(addressOf(to()), `/view?${query}`)
       return decodePixels(new Uint8Array(await response.arrayBuffer()))
     },
   }
@@ -182,6 +195,22 @@ export function drawing(steps: number, side = 64): Prompt {
     ...changed('size', { width: side, height: side }),
     ...changed('sampler', { steps }),
   }
+}
+
+let colours = 0
+
+/** A picture of one colour that nobody has made yet, `side` pixels wide and high, and a small one of it. */
+export function bigPicture(side: number): { readonly prompt: Prompt; readonly pixels: string } {
+  const colour = ++colours
+  const big = { width: side, height: side, batch_size: 1, color: colour }
+  const small = { image: ['big', 0], upscale_method: 'area', width: 8, height: 8, crop: 'disabled' }
+  const save = { images: ['small', 0], filename_prefix: `colour-${colour}` }
+  const prompt = {
+    big: { class_type: 'EmptyImage', inputs: big },
+    small: { class_type: 'ImageScale', inputs: small },
+    save: { class_type: 'SaveImage', inputs: save },
+  }
+  return { prompt, pixels: `0000${colour.toString(16).padStart(2, '0')}`.repeat(64) }
 }
 
 /** All of a picture on one machine. */

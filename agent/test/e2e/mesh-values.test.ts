@@ -7,10 +7,10 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { JobState } from '@comfymesh/protocol/job'
-import type { Prompt } from '@comfymesh/protocol/workflow'
 import t from 'tap'
 import {
   attemptsAt,
+  bigPicture,
   campaignLacks,
   drawing,
   sampledBy,
@@ -35,70 +35,55 @@ const SIDE = 1024
 const VALUE_BYTES = SIDE * SIDE * 3 * 4
 const SLOW = 20_000_000
 
-let colour = 0
-
-/** Each has a value that nobody has yet. */
-function bigPicture(): Prompt {
-  const big = { width: SIDE, height: SIDE, batch_size: 1, color: ++colour }
-  const small = { image: ['big', 0], upscale_method: 'area', width: 8, height: 8, crop: 'disabled' }
-  const save = { images: ['small', 0], filename_prefix: `colour-${colour}` }
-  return {
-    big: { class_type: 'EmptyImage', inputs: big },
-    small: { class_type: 'ImageScale', inputs: small },
-    save: { class_type: 'SaveImage', inputs: save },
-  }
-}
-
-/** What it looks like when it is small. */
-const flat = () => `0000${colour.toString(16).padStart(2, '0')}`.repeat(64)
-
 t.test('values', { skip }, async (t) => {
   const fleet = await startFleet(t, { dora: { program: liar, diskBytes: 4 * 2 ** 20 } })
   const { machines, agents } = fleet
 
   /** A big value that bert made is on its slow way to anna. */
-  async function onItsWay(): Promise<string> {
+  async function onItsWay(): Promise<{ id: string; pixels: string }> {
     await fleet.settle()
     machines.bert.throttle(SLOW)
     const affinity = { big: 'bert', small: 'anna', save: 'anna' }
     const folder = join(agents.anna.dataDir, 'blobs', 'partial')
     const before = readdirSync(folder)
-    const id = await fleet.submit(bigPicture(), { affinity })
+    const { prompt, pixels } = bigPicture(SIDE)
+    const id = await fleet.submit(prompt, { affinity })
     const isNew = (file: string) => !before.includes(file)
     await until('a part has come', async () => readdirSync(folder).some(isNew))
-    return id
+    return { id, pixels }
   }
 
   const makers = (state: JobState) =>
     attemptsAt('big', state).map(({ peerId, status }) => `${fleet.nameOf(peerId)} ${status}`)
 
   await t.test('a slow link that loses packets', async (t) => {
-    const state = await fleet.ended(await onItsWay())
+    const { id, pixels } = await onItsWay()
+    const state = await fleet.ended(id)
     machines.bert.throttle(undefined)
-    t.equal(await fleet.pixels(state), flat())
+    t.equal(await fleet.pixels(state), pixels)
     t.strictSame(makers(state), ['bert finished'])
     t.ok(state.transferBytes >= VALUE_BYTES)
   })
 
   await t.test('a slow link that is out for a moment', async (t) => {
-    const id = await onItsWay()
+    const { id, pixels } = await onItsWay()
     machines.bert.pullCable()
     await sleep(2000)
     machines.bert.plugIn()
     const state = await fleet.ended(id)
     machines.bert.throttle(undefined)
-    t.equal(await fleet.pixels(state), flat())
+    t.equal(await fleet.pixels(state), pixels)
     t.strictSame(makers(state), ['bert finished'], 'it is not made again')
     t.equal(attemptsAt('small', state).length, 1)
   })
 
   await t.test('a slow link that breaks', async (t) => {
-    const id = await onItsWay()
+    const { id, pixels } = await onItsWay()
     machines.bert.pullCable()
     const state = await fleet.ended(id)
     machines.bert.plugIn()
     machines.bert.throttle(undefined)
-    t.equal(await fleet.pixels(state), flat())
+    t.equal(await fleet.pixels(state), pixels)
     t.equal(makers(state).length, 2, 'it is made again elsewhere')
     const [blamed] = state.attempts.filter(({ status }) => status === 'failed')
     t.equal(fleet.nameOf(blamed!.blamedPeerId!), 'bert')
@@ -106,32 +91,32 @@ t.test('values', { skip }, async (t) => {
   })
 
   await t.test('the maker freezes while its value is fetched', async (t) => {
-    const id = await onItsWay()
+    const { id, pixels } = await onItsWay()
     agents.bert.freeze()
     machines.bert.throttle(undefined)
     const state = await fleet.ended(id)
     agents.bert.thaw()
-    t.equal(await fleet.pixels(state), flat())
+    t.equal(await fleet.pixels(state), pixels)
     t.equal(makers(state).length, 2, 'it is made again elsewhere')
   })
 
   await t.test('the maker is killed while its value is fetched', async (t) => {
-    const id = await onItsWay()
+    const { id, pixels } = await onItsWay()
     await agents.bert.kill()
     machines.bert.throttle(undefined)
     const state = await fleet.ended(id)
-    t.equal(await fleet.pixels(state), flat())
+    t.equal(await fleet.pixels(state), pixels)
     t.equal(makers(state).length, 2, 'it is made again elsewhere')
     await fleet.restart('bert')
   })
 
   await t.test('who fetches is killed meanwhile', async (t) => {
-    const id = await onItsWay()
+    const { id, pixels } = await onItsWay()
     await agents.anna.kill()
     machines.bert.throttle(undefined)
     await fleet.restart('anna')
     const state = await fleet.ended(id)
-    t.equal(await fleet.pixels(state), flat())
+    t.equal(await fleet.pixels(state), pixels)
     t.strictSame(makers(state), ['bert finished'], 'it is not made again')
   })
 

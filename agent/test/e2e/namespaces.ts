@@ -35,6 +35,8 @@ export interface Machine {
   plugIn(): void
   /** Gives it another address; what was connected is cut. */
   move(address: string): void
+  /** Looks for an address of another network on its own cable. */
+  neighbour(address: string): void
   /** Lets no more than so much through from now on, the rest is lost; undefined: all that there is. */
   throttle(bitsPerSecond: number | undefined): void
 }
@@ -166,6 +168,7 @@ function createMachine(t: Test, id: string, net: string, host: number): Machine 
       ip('-n', space, 'address', 'add', `${next}/24`, 'dev', 'eth0')
       address = next
     },
+    neighbour: (other) => void ip('-n', space, 'route', 'add', `${other}/32`, 'dev', 'eth0'),
   }
 }
 
