@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { type JsonObject, parseJson } from '@comfymesh/protocol/json'
-import type { Browser, Locator, Page } from 'playwright-core'
+import type { Browser, Frame, Locator, Page } from 'playwright-core'
 import t, { type Test } from 'tap'
 import { accessibilityFaults, complaintsOf, testBrowser, withoutBrowser } from '../browser.ts'
 import { type BuiltAgent, testBuiltAgent } from '../built-agent.ts'
@@ -363,19 +363,67 @@ t.test('from Create to the editor and back', { skip: withoutBrowser }, async (t)
   t.equal(await page.getByLabel('Steps').inputValue(), '4')
 })
 
-t.test('what is drawn here opens in the official frontend', { skip: withoutBrowser }, async (t) => {
-  const found = frontendPackage(versionsToTest()[0]!)
-  if ('missing' in found) return t.comment(`NOT TESTED: ${found.missing}`)
-  const agent = await testBuiltAgent(t, undefined, ['--frontend', found.folder])
-  const page = await open(await testBrowser(t), agent)
-  await page.getByRole('button', { name: 'Begin with text to image' }).click()
-  await nodes(page).nth(6).waitFor()
-  await page.getByRole('button', { name: 'Workflow', exact: true }).click()
-  await page.getByRole('menuitem', { name: 'Open in ComfyUI' }).click()
-  await field(page, 'Name').fill('drawn here')
-  await page.getByRole('button', { name: 'Save', exact: true }).click()
-  const frame = await (await page.waitForSelector('iframe')).contentFrame()
-  await frame!.waitForFunction(
-    `window.app?.extensionManager?.workflow?.activeWorkflow?.path === 'workflows/drawn here.json'`,
-  )
-})
+t.test(
+  'what is drawn here opens in the official frontend, and comes back',
+  { skip: withoutBrowser },
+  async (t) => {
+    const found = frontendPackage(versionsToTest()[0]!)
+    if ('missing' in found) return t.comment(`NOT TESTED: ${found.missing}`)
+    const agent = await testBuiltAgent(t, undefined, ['--frontend', found.folder])
+    const page = await open(await testBrowser(t), agent)
+    await page.getByRole('button', { name: 'Begin with text to image' }).click()
+    await nodes(page).nth(6).waitFor()
+    await page.getByRole('button', { name: 'Workflow', exact: true }).click()
+    await page.getByRole('menuitem', { name: 'Open in ComfyUI' }).click()
+    await field(page, 'Name').fill('drawn here')
+    await page.getByRole('button', { name: 'Save', exact: true }).click()
+    const frame = await (await page.waitForSelector('iframe')).contentFrame()
+    await frame!.waitForFunction(
+      `window.app?.extensionManager?.workflow?.activeWorkflow?.path === 'workflows/drawn here.json'`,
+    )
+
+    await t.test('what was saved there is open here', async (t) => {
+      const saved = page.waitForResponse(
+        (response) => response.url().includes(DRAWN_HERE) && response.request().method() === 'POST',
+      )
+      await changeSteps(frame!, 7)
+      await saved
+      await page.getByRole('link', { name: 'Editor' }).click()
+      await becomes(t, () => field(page, 'steps of Sample').inputValue(), '7')
+      await page.getByLabel('not saved').waitFor({ state: 'detached' })
+    })
+
+    await t.test('and nobody’s changes are lost', async (t) => {
+      await field(page, 'steps of Sample').fill('8')
+      await field(page, 'steps of Sample').press('Enter')
+      const drawn = await (await fetch(`${agent.url}/api/userdata/${DRAWN_HERE}`)).text()
+      await fetch(`${agent.url}/api/userdata/${DRAWN_HERE}`, { method: 'POST', body: drawn })
+      await page.getByRole('link', { name: 'Queue' }).click()
+      await page.getByRole('heading', { name: 'Queue' }).waitFor()
+      await page.getByRole('link', { name: 'Editor' }).click()
+      await page.getByText('drawn here was saved elsewhere').waitFor()
+      t.strictSame(await accessibilityFaults(page), [])
+      await page.keyboard.press('Control+s')
+      await page.getByText('There is a workflow of that name').waitFor()
+      await page.getByRole('button', { name: 'Cancel', exact: true }).click()
+      await page.getByRole('button', { name: 'Open what was saved' }).click()
+      await becomes(t, () => field(page, 'steps of Sample').inputValue(), '7')
+    })
+  },
+)
+
+const DRAWN_HERE = encodeURIComponent('workflows/drawn here.json')
+
+/** In the official frontend, which saves it as soon as it has noticed. */
+async function changeSteps(frame: Frame, steps: number): Promise<void> {
+  await frame.waitForFunction(`(() => {
+    const sampler = app.graph.nodes.find(({ type }) => type === 'KSampler')
+    sampler.widgets.find(({ name }) => name === 'steps').value = ${steps}
+    const { changeTracker: tracker, activeState } = app.extensionManager.workflow.activeWorkflow
+    if (tracker.captureCanvasState) tracker.captureCanvasState()
+    else tracker.checkState()
+    const drawn = activeState.nodes.find(({ type }) => type === 'KSampler')
+    return drawn.widgets_values.includes(${steps})
+  })()`)
+  await frame.evaluate(`app.extensionManager.workflow.activeWorkflow.save()`)
+}

@@ -34,17 +34,25 @@ export async function listWorkflows(signal?: AbortSignal): Promise<SavedWorkflow
 
 export const readWorkflow = (name: string) => get<JsonValue>(pathOf(name))
 
-/** @returns false where there is one of that name that was not to be overwritten. */
+/**
+ * When the file of that name was written last, in milliseconds; undefined where there is none. Who
+ * wrote it may have been another page, or ComfyUI's own.
+ */
+export async function modifiedAtMsOf(name: string): Promise<number | undefined> {
+  return (await listWorkflows()).find((saved) => saved.name === name)?.modifiedAtMs
+}
+
+/** @returns when it was written; undefined where there is one of that name that was not to be overwritten. */
 export async function saveWorkflow(
   name: string,
   workflow: JsonValue,
   { overwrite }: { readonly overwrite: boolean },
-): Promise<boolean> {
+): Promise<number | undefined> {
   try {
-    await post(`${pathOf(name)}?overwrite=${overwrite}&full_info=true`, workflow)
-    return true
+    const query = `overwrite=${overwrite}&full_info=true`
+    return (await post<{ modified: number }>(`${pathOf(name)}?${query}`, workflow)).modified
   } catch (error) {
-    if (error instanceof Refused && error.status === 409) return false
+    if (error instanceof Refused && error.status === 409) return undefined
     throw error
   }
 }

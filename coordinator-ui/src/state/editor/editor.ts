@@ -3,6 +3,7 @@
  * each change: a reload, a crash or a lost connection loses nothing.
  */
 import { type JsonObject, parseJson, stringifyJson } from '@comfymesh/protocol/json'
+import { isObject } from '../../json-object.ts'
 import { createStore } from '../store.ts'
 import { emptyWorkflow, openedWorkflow, type Workflow } from './document.ts'
 import { amended, ended, type History, redone, startHistory, step, undone } from './history.ts'
@@ -14,12 +15,18 @@ export interface Document {
   readonly workflow: Workflow
 }
 
+export interface FolderFile {
+  readonly name: string
+  /** When it was written, as it was read or saved here: others write there, too. */
+  readonly modifiedAtMs: number
+}
+
 export interface EditorState {
   readonly history: History<Document>
   /** As it was opened or saved last; undefined for what exists here alone. */
   readonly saved: Document | undefined
-  /** Its name in the user's folder, where saving takes the place of what is there. */
-  readonly folderName?: string
+  /** The file in the user's folder that it is, where saving takes the place of what is there. */
+  readonly file?: FolderFile
   /** The latest run of this page. */
   readonly jobId?: string
   /** Why the agent refused to run it. */
@@ -84,19 +91,15 @@ function changeHistory(change: (history: History<Document>) => History<Document>
 export interface Opening {
   /** It lies somewhere, as a file or in the folder, just so. */
   readonly isSaved?: boolean
-  /** It lies in the user's folder by its name. */
-  readonly isInFolder?: boolean
+  readonly file?: FolderFile
 }
 
 /** Opens another workflow; undo brings back the one before. */
-export function openDocument(
-  opened: Document,
-  { isSaved = false, isInFolder = false }: Opening = {},
-): void {
+export function openDocument(opened: Document, { isSaved = false, file }: Opening = {}): void {
   editor.set(({ history, openings, isKept }) => ({
     history: step(history, opened),
     saved: isSaved ? opened : undefined,
-    ...(isInFolder && { folderName: opened.name }),
+    ...(file && { file }),
     problems: noProblems,
     openings: openings + 1,
     path: [],
@@ -112,13 +115,13 @@ export function amend(change: (graph: Workflow) => Workflow): void {
   })
 }
 
-/** What was given lies in the user's folder now, by that name. */
-export function markSaved(saved: Document): void {
+/** What was given lies in the user's folder now. */
+export function markSaved(saved: Document, file: FolderFile): void {
   editor.set((state) => {
     const { present } = state.history
     const isPresent = present.workflow === saved.workflow
     const history = isPresent ? amended(state.history, saved) : state.history
-    return { ...state, history, saved, folderName: saved.name }
+    return { ...state, history, saved, file }
   })
 }
 
@@ -153,8 +156,8 @@ function keepNow(): void {
   waiting = undefined
   const state = editor.get()
   const { present } = state.history
-  const { folderName } = state
-  const isKept = stores(stringifyJson({ ...present, folderName, isDirty: isDirty(state) }))
+  const { file } = state
+  const isKept = stores(stringifyJson({ ...present, file, isDirty: isDirty(state) }))
   if (isKept !== state.isKept) editor.set({ ...state, isKept })
 }
 
@@ -173,12 +176,12 @@ function stored(): EditorState {
   try {
     const text = sessionStorage.getItem(KEY) ?? localStorage.getItem(KEY)
     if (text === null) return startWith(started)
-    const { name, workflow, folderName, isDirty } = parseJson(text) as JsonObject
+    const { name, workflow, file, isDirty } = parseJson(text) as JsonObject
     const present = { name: String(name), workflow: openedWorkflow(workflow ?? null) }
     return {
       ...startWith(present),
       saved: isDirty === true ? undefined : present,
-      ...(typeof folderName === 'string' && { folderName }),
+      ...(isObject(file) && { file: file as unknown as FolderFile }),
     }
   } catch {
     return startWith(started)

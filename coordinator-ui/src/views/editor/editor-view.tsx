@@ -62,6 +62,7 @@ function Workbench() {
       {isEmpty(workflow) && <Start />}
       <RunPanel />
       <FileProblem files={files} />
+      <NewerFile files={files} />
       <Dropping files={files} />
       {files.asking !== undefined && <SaveDialog key={files.asking.taken} files={files} />}
     </div>
@@ -102,6 +103,22 @@ function FileProblem({ files }: { readonly files: Files }) {
         <Text size="sm">{files.problem}</Text>
         <CloseButton aria-label="Close" onClick={files.dismiss} />
       </Group>
+    </Alert>
+  )
+}
+
+/** Somebody else has saved it since, and there are changes here. */
+function NewerFile({ files }: { readonly files: Files }) {
+  const { newer } = files
+  if (newer === undefined) return null
+  return (
+    <Alert color="yellow" role="status" className="editor-file-problem">
+      <Text size="sm" mb="xs">
+        {newer} was saved elsewhere since you opened it, and you have changed it here too.
+      </Text>
+      <Button size="compact-sm" variant="default" onClick={() => files.open(newer)}>
+        Open what was saved
+      </Button>
     </Alert>
   )
 }

@@ -2,10 +2,10 @@
 
 import { stringifyJson } from '@comfymesh/protocol/json'
 import type { NodeDefinitions } from '@comfymesh/protocol/workflow'
-import { useMutation } from '@tanstack/react-query'
-import { useState } from 'react'
+import { useMutation, useQuery } from '@tanstack/react-query'
+import { useEffect, useState } from 'react'
 import { useLocation } from 'wouter'
-import { readWorkflow, saveWorkflow } from '../../api/userdata.ts'
+import { modifiedAtMsOf, readWorkflow, saveWorkflow } from '../../api/userdata.ts'
 import { draft } from '../../state/draft.ts'
 import { emptyWorkflow, openedWorkflow } from '../../state/editor/document.ts'
 import {
@@ -13,12 +13,14 @@ import {
   type Document,
   editor,
   endStep,
+  isDirty,
   markSaved,
   openDocument,
   UNNAMED,
 } from '../../state/editor/editor.ts'
 import { workflowOfPrompt } from '../../state/editor/from-prompt.ts'
 import { readDraft } from '../../state/read-draft.ts'
+import { useStore } from '../../state/store.ts'
 import { handover } from '../comfyui/handover.ts'
 import { useEditorContext } from './editor-context.ts'
 import { promptOf } from './use-run.ts'
@@ -41,12 +43,13 @@ export function useFiles() {
     mutationFn: async ({ name, overwrite, onSaved }: Saving) => {
       endStep()
       const document: Document = { ...currentDocument(), name }
-      if (!(await saveWorkflow(name, document.workflow, { overwrite }))) {
+      const modifiedAtMs = await saveWorkflow(name, document.workflow, { overwrite })
+      if (modifiedAtMs === undefined) {
         setAsking({ taken: name, ...(onSaved && { onSaved }) })
         return
       }
       setAsking(undefined)
-      markSaved(document)
+      markSaved(document, { name, modifiedAtMs })
       onSaved?.()
     },
   })
@@ -55,8 +58,11 @@ export function useFiles() {
       if (from instanceof File) {
         return openDocument(await readDocumentFile(from, definitions), { isSaved: true })
       }
+      // Asked for first: what is written meanwhile counts as newer.
+      const modifiedAtMs = (await modifiedAtMsOf(from)) ?? 0
       const workflow = openedWorkflow((await readWorkflow(from)) ?? null)
-      openDocument({ name: from, workflow }, { isSaved: true, isInFolder: true })
+      const file = { name: from, modifiedAtMs }
+      openDocument({ name: from, workflow }, { isSaved: true, file })
     },
   })
   const use = useMutation({
@@ -67,17 +73,19 @@ export function useFiles() {
       navigate('/')
     },
   })
+  const newer = useNewerFile(open.mutate)
   /** What has a name in the folder already is written over; everything else is asked for. */
   const saveNow = (onSaved?: () => void) => {
     const { name } = currentDocument()
-    const { folderName } = editor.get()
+    const overwrite = editor.get().file?.name === name && !newer
     if (name === UNNAMED) setAsking(onSaved ? { onSaved } : {})
-    else save.mutate({ name, overwrite: folderName === name, ...(onSaved && { onSaved }) })
+    else save.mutate({ name, overwrite, ...(onSaved && { onSaved }) })
   }
   const problem = [save, open, use].find(({ error }) => error !== null)?.error?.message
   return {
     asking,
     problem,
+    newer,
     isSaving: save.isPending,
     dismiss: () => {
       for (const one of [save, open, use]) one.reset()
@@ -99,6 +107,30 @@ export function useFiles() {
         navigate('/comfyui')
       }),
   }
+}
+
+/**
+ * Looks, whenever this page is looked at again, whether somebody has saved the workflow since: in the
+ * official frontend, say. What was not changed here is opened anew.
+ * @returns the name of a newer file, where opening it would lose changes.
+ */
+function useNewerFile(open: (name: string) => void): string | undefined {
+  const state = useStore(editor)
+  const { file } = state
+  const { data: modifiedAtMs } = useQuery({
+    queryKey: ['workflow file', file],
+    queryFn: async () => (await modifiedAtMsOf(file!.name)) ?? null,
+    enabled: file !== undefined,
+    staleTime: 0,
+  })
+  const isNewer = file !== undefined && (modifiedAtMs ?? 0) > file.modifiedAtMs
+  const isOpened = isNewer && !isDirty(state)
+  const name = file?.name
+  // biome-ignore lint/correctness/useExhaustiveDependencies: once for each newer file
+  useEffect(() => {
+    if (isOpened && name !== undefined) open(name)
+  }, [isOpened, name, modifiedAtMs])
+  return isNewer && !isOpened ? name : undefined
 }
 
 /** A name is asked for. */
