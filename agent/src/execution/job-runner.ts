@@ -2,45 +2,32 @@
  * Accepts prompts, queues them, runs them in their order and keeps what became of
  * them. Knows nothing of HTTP or ComfyUI's messages; those translate what it tells.
  */
-import { MeshError } from '@comfymesh/protocol/errors'
 import {
   foldJob,
   isFinished,
-  type JobAnswer,
   type JobEvent,
   type JobRequest,
   type JobState,
 } from '@comfymesh/protocol/job'
-import {
-  entryOf,
-  type JobEntry,
-  type JobSummary,
-  summariseJob,
-} from '@comfymesh/protocol/job-summary'
-import type { Plan } from '@comfymesh/protocol/plan'
 import type { NodeDefinitions } from '@comfymesh/protocol/workflow'
 import type { Executor } from '../executors/executor.ts'
 import { definitionsOf } from '../planning/definitions.ts'
-import {
-  movedPlaces,
-  prioritisedPlace,
-  type QueuePlace,
-  type QueueTarget,
-} from '../planning/queue-order.ts'
-import type { HistoryRange, JobStore } from '../store/jobs.ts'
+import type { JobStore } from '../store/jobs.ts'
 import type { QueueState } from '../store/queue-state.ts'
 import { previewAnswer } from './answer-preview.ts'
+import { createJobLists, type JobLists } from './job-lists.ts'
 import { createJobQueue } from './job-queue.ts'
 import { type JobRunModules, runJob } from './job-run.ts'
 import { createJobSlots, type JobSlotsModules } from './job-slots.ts'
 import { lightened } from './light-request.ts'
-import { createLiveJob, type JobUpdate, type LiveJob, recordAll } from './live-job.ts'
+import { createLiveJob, type JobUpdate, type LiveJob } from './live-job.ts'
+import { createQueueEdits, type QueueEdits } from './queue-edits.ts'
 import { createQueueRoom, DEFAULT_QUEUE_LIMIT, MAX_QUEUED_BYTES } from './queue-room.ts'
 import { recoverJobs } from './recovery.ts'
 import { AGENT_STOPS, NOT_ACCEPTED } from './stage-run.ts'
 import { createSubmit, type Submit } from './submissions.ts'
 
-export interface JobRunner {
+export interface JobRunner extends JobLists, QueueEdits {
   /** Takes up what a former run left unfinished; once, before anything is submitted. */
   recover(): Promise<void>
   /** Begins to work. */
@@ -63,34 +50,10 @@ export interface JobRunner {
   pause(): Promise<void>
   /** @throws MeshError `storage_failed` */
   resume(): Promise<void>
-  /** Moves jobs that wait. @throws MeshError `not_found` when one of those named does not wait. */
-  move(ids: readonly string[], target: QueueTarget): Promise<void>
-  /** Gives jobs that wait a priority, see planning/queue-order.ts. @throws MeshError `not_found` */
-  prioritise(ids: readonly string[], priority: number): Promise<void>
-  /**
-   * What the user says to the question of a paused job.
-   * @throws MeshError `not_found` when no job of that id waits for an answer.
-   */
-  answer(id: string, answer: JobAnswer): Promise<void>
-  /**
-   * The plan by which a paused job would go on after that answer.
-   * @throws MeshError `not_found` as `answer`; otherwise as `previewAnswer`.
-   */
-  previewAnswer(id: string, answer: Exclude<JobAnswer, 'cancel'>): Promise<Plan>
-  /** Cancels jobs that have not begun, and paused ones. */
-  cancelPending(ids: readonly string[] | 'all'): Promise<void>
   /** Cancels the running job of that id, if it runs; every running job when no id is given. */
   interrupt(id?: string): void
   /** Gives memory back as soon as no job runs, before the next one. */
   free(what: FreeRequest): void
-  /** All jobs: those that run, those that wait in their order, those that ended. */
-  entries(): JobEntry[]
-  /** What lists show of jobs, in the order asked for; one that was forgotten is left out. */
-  summaries(jobs: readonly JobEntry[]): Promise<JobSummary[]>
-  /** Finished jobs that had begun, the oldest first. */
-  history(range?: HistoryRange): Promise<JobState[]>
-  job(id: string): Promise<JobState | undefined>
-  forget(ids: readonly string[] | 'all'): Promise<void>
   /** The nodes of every peer, with the model and file lists of this moment. */
   definitions(): Promise<NodeDefinitions>
   subscribe(listener: (update: JobUpdate) => void): () => void
@@ -254,31 +217,23 @@ export function createJobRunner(options: JobRunnerOptions, modules: JobRunnerMod
     await own?.ended
   }
 
-  function waiting(id: string): LiveJob {
-    const job = queue.get(id)
-    if (job === undefined) throw notWaiting(id)
-    return job
-  }
-
-  function paused(id: string): LiveJob {
-    const job = queue.get(id)
-    if (job?.state.status !== 'paused') throw notPaused(id)
-    return job
-  }
-
-  async function reorder(places: readonly QueuePlace[]): Promise<void> {
-    const records = places.flatMap(({ id, number }) => {
-      const record = waiting(id).fold({ type: 'reordered', number })
-      return record === undefined ? [] : [record]
-    })
-    // In the same tick, so that no job begins by its old place.
-    queue.sort()
-    await recordAll(records, jobModules)
-  }
-
+  const pending = () => queue.list().map(({ state }) => state)
   const definitions = async () => definitionsOf(await modules.offers())
 
   return {
+    ...createJobLists({
+      store,
+      unfinished: () => [...runningJobs(), ...pending()],
+      unfinishedJob: unfinished,
+    }),
+    ...createQueueEdits({
+      ...jobModules,
+      queue,
+      nextNumber: store.nextNumber,
+      reconsider: runWaiting,
+      planAfter: (state, answer) =>
+        previewAnswer(state, answer, { ...modules, offers: () => slots.offersBehind(statesBut()) }),
+    }),
     definitions,
     get runningLimit() {
       return slots.peers()
@@ -305,7 +260,7 @@ export function createJobRunner(options: JobRunnerOptions, modules: JobRunnerMod
       for (const { controller } of jobs) controller.abort(AGENT_STOPS)
       await Promise.all(jobs.map(({ ended }) => ended))
     },
-    pending: () => queue.list().map(({ state }) => state),
+    pending,
     running: runningJobs,
     remaining: () => queue.length + runningJobs().length,
     pausedAtMs: () => queueState.pausedAtMs,
@@ -316,43 +271,6 @@ export function createJobRunner(options: JobRunnerOptions, modules: JobRunnerMod
       await queueState.setPaused(undefined)
       runWaiting()
     },
-    async move(ids, target) {
-      const fresh = store.nextNumber()
-      for (const id of ids) waiting(id)
-      const line = queue.list().map(({ state }) => state.request)
-      const places = movedPlaces(line, [...new Set(ids)], target, fresh)
-      if (places === undefined) throw notWaiting('to' in target ? '' : besideOf(target))
-      await reorder(places)
-    },
-    async prioritise(ids, priority) {
-      const places = ids.map((id) => prioritisedPlace(waiting(id).state.request, priority))
-      await reorder(places)
-    },
-    async previewAnswer(id, answer) {
-      const { state } = paused(id)
-      const offers = () => slots.offersBehind(statesBut())
-      return previewAnswer(state, answer, { ...modules, offers })
-    },
-    async answer(id, answer) {
-      const job = paused(id)
-      const said = job.fold({ type: 'answered', answer })
-      if (answer === 'cancel') queue.remove(id)
-      const ended = answer === 'cancel' ? job.fold({ type: 'interrupted' }) : undefined
-      await recordAll(
-        [said, ended].filter((record) => record !== undefined),
-        jobModules,
-      )
-      runWaiting()
-    },
-    async cancelPending(ids) {
-      const chosen = ids === 'all' ? queue.list().map(({ state }) => state.request.id) : ids
-      // All leave the queue before the first is written down, so that none begins meanwhile.
-      const jobs = chosen.flatMap((id) => queue.remove(id) ?? [])
-      await recordAll(
-        jobs.flatMap((job) => job.fold({ type: 'interrupted' }) ?? []),
-        jobModules,
-      )
-    },
     interrupt(id) {
       const jobs = id === undefined ? [...running.values()] : [running.get(id)]
       for (const job of jobs) job?.controller.abort()
@@ -362,41 +280,9 @@ export function createJobRunner(options: JobRunnerOptions, modules: JobRunnerMod
       toFree = { unloadModels: true, freeMemory: freeMemory || toFree?.freeMemory === true }
       runWaiting()
     },
-    entries() {
-      const unfinished = [...runningJobs(), ...queue.list().map(({ state }) => state)]
-      // One that ends at this moment is in both, and counts as ended.
-      const all = [...unfinished.map(entryOf), ...store.entries()]
-      return [...new Map(all.map((job) => [job.id, job])).values()]
-    },
-    async summaries(jobs) {
-      const states = jobs.map(({ id }) => unfinished(id))
-      const ended = await store.summaries(jobs.filter((_, index) => states[index] === undefined))
-      const byId = new Map(ended.map((summary) => [summary.id, summary]))
-      return jobs.flatMap(({ id }, index) => {
-        const state = states[index]
-        return state === undefined ? (byId.get(id) ?? []) : summariseJob(state)
-      })
-    },
-    history: (range) => store.history(range),
-    job: async (id) => unfinished(id) ?? (await store.finished(id)),
-    forget: (ids) => store.forget(ids),
     subscribe(listener) {
       listeners.add(listener)
       return () => listeners.delete(listener)
     },
   }
-}
-
-function besideOf(target: Exclude<QueueTarget, { to: string }>): string {
-  return 'before' in target ? target.before : target.after
-}
-
-function notPaused(id: string): MeshError {
-  const message = `Job ${id} does not wait for an answer. See GET /v1/jobs?status=paused.`
-  return new MeshError('not_found', message, { details: { id } })
-}
-
-function notWaiting(id: string): MeshError {
-  const message = `Job ${id} does not wait in the queue: it runs, has ended, or never was. See GET /v1/queue.`
-  return new MeshError('not_found', message, { details: { id } })
 }

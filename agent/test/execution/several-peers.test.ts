@@ -129,13 +129,13 @@ t.test('whoever handed out wrong bytes is to blame, not who noticed', async (t) 
     d: ['TN_Brighten', 'TN_Show'],
   })
   const { c } = peers as { c: TestPeer }
-  c.mischief = ({ phase }) => {
-    const state = jobs.running()[0]!
-    const [made] = state.stages.filter(({ peerId }) => peerId === 'b')
-    if (phase !== 'sent' || made === undefined) return undefined
-    const [{ blob } = { blob: { hash: '' } }] = made.values
-    const details = { peerId: 'b', hash: blob.hash }
-    return Promise.reject(new MeshError('corrupt_value', 'Wrong bytes from b.', { details }))
+  let sent = 0
+  c.mischief = async ({ phase }) => {
+    if (phase !== 'sent' || sent++ > 0) return
+    const { id } = jobs.running()[0]!.request
+    const { stages } = await reached(jobs, id, (state) => state.stages.length > 0)
+    const details = { peerId: 'b', hash: stages[0]!.values[0]!.blob.hash }
+    throw new MeshError('corrupt_value', 'Wrong bytes from b.', { details })
   }
   const state = await reached(jobs, await submit(jobs, picturePrompt()))
   t.equal(state.status, 'completed', JSON.stringify(state.error))

@@ -10,7 +10,6 @@ import { createTickets, TICKET_LIFE_MS } from '../../src/mesh/tickets.ts'
 import { memoryPeers } from './memory-streams.ts'
 
 const { signal } = new AbortController()
-const MIB = 2 ** 20
 
 async function startPair(t: Test, { address = '/ip4/127.0.0.1/tcp/1', silenceMs = 5000 } = {}) {
   const mesh = memoryPeers(['a', 'b'])
@@ -74,24 +73,6 @@ for (const direct of [true, false]) {
       await Promise.all([theirs.write(large), ours.read(back, onPart)])
       t.ok(back.equals(large))
       t.ok(Buffer.concat(told).equals(large), 'each part is told, in order')
-    })
-
-    t.test('bytes that were written may be overwritten, also while nobody reads', async (t) => {
-      const { b, arrived } = await startPair(t)
-      const { ours, theirs } = await open(t, b, arrived, direct)
-      const [count, piece] = [40, Buffer.alloc(MIB)]
-      const writing = async () => {
-        for (let i = 0; i < count; i++) await theirs.write(piece.fill(i))
-      }
-      const reading = async () => {
-        const target = Buffer.alloc(MIB)
-        for (let i = 0; i < count; i++) {
-          await new Promise((resolve) => setImmediate(resolve))
-          await ours.read(target)
-          if (!target.equals(Buffer.alloc(MIB, i))) t.fail(`piece ${i} is another`)
-        }
-      }
-      await Promise.all([writing(), reading()])
     })
 
     t.test('an end fails whoever waits, and whoever asks later', async (t) => {

@@ -24,7 +24,7 @@ export function runOnChild(
   }: ChildRunOptions & Pick<RunOptions, 'report'> & { readonly previews: boolean },
 ): Promise<StageResult> {
   let running: StageNode | undefined
-  const memoryRanOut = watchOomKills()
+  let memoryRanOut = (): boolean | undefined => undefined
   return onChild<StageResult>(child, options, (run, settle) => {
     child.listen({
       events: ({ events }) => {
@@ -40,6 +40,8 @@ export function runOnChild(
       exited: (exit) => settle.exited(() => diedRunning(exit, running, memoryRanOut())),
     })
     child.send({ type: 'run', run, stage, previews })
+    // Reading what the system counts takes a millisecond, in which the child has begun.
+    memoryRanOut = watchOomKills()
   })
 }
 

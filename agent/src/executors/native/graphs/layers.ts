@@ -100,12 +100,17 @@ export function gatedLinear(network: Network, x: Value, name: string): Value {
   return multiply(graph, value, graph.node('BiasGelu', [gate, gateBias], gate.shape, { domain }))
 }
 
+export interface ConvolveOptions extends ConvolutionOptions {
+  /** [channels], added instead of the layer's own; null for none, where the caller adds it. */
+  readonly bias?: Value | null | undefined
+}
+
 /** A convolution; without `padding` as much on all sides as keeps the size at stride 1. */
 export function convolve(
   { graph, weights, dialect }: Network,
   x: Value,
   name: string,
-  { stride = 1, padding }: ConvolutionOptions = {},
+  { stride = 1, padding, bias }: ConvolveOptions = {},
 ): Value {
   const { weight, branches } = weights.layer(
     `${name}.weight`,
@@ -114,15 +119,15 @@ export function convolve(
   const [, , height, width] = weight.shape as [number, number, number, number]
   const [above, left] = [height >> 1, width >> 1]
   const options = { stride, padding: padding ?? ([above, left, above, left] as const) }
-  const bias = weights.tensor(`${name}.bias`)
+  const added = bias === undefined ? weights.tensor(`${name}.bias`) : bias
   const keepsSize = stride === 1 && padding === undefined
   const tile =
     dialect.convolution === 'winograd' && keepsSize
       ? winogradTile(x.shape, weight.shape)
       : undefined
   const y = tile
-    ? winogradConvolution(graph, x, weight, bias, tile)
-    : convolution(graph, x, weight, bias, options)
+    ? winogradConvolution(graph, x, weight, added, tile)
+    : convolution(graph, x, weight, added ?? undefined, options)
   return branches.reduce(
     (sum, branch) => addConvolutionBranch(graph, sum, x, weight.shape, options, branch),
     y,
@@ -153,8 +158,7 @@ export function groupNorm(network: Network, x: Value, name: string, epsilon: num
     grouped.shape,
     { attributes: { epsilon: { float: epsilon } } },
   )
-  const parameter = (which: string) =>
-    reshape(graph, weights.tensor(`${name}.${which}`), [channels, 1, 1])
+  const parameter = (which: string) => weights.tensor(`${name}.${which}`, [channels, 1, 1])
   const scaled = multiply(graph, reshape(graph, normal, x.shape), parameter('weight'))
   return add(graph, scaled, parameter('bias'))
 }

@@ -50,13 +50,13 @@ export function winogradTile(
  * A convolution at stride 1 with as much padding as keeps the size.
  * @param x [batch, inputs, height, width]
  * @param weight [outputs, inputs, 3, 3]
- * @param bias [outputs]
+ * @param bias [outputs], or none
  */
 export function winogradConvolution(
   graph: GraphBuilder,
   x: Value,
   weight: Value,
-  bias: Value,
+  bias: Value | null,
   tile: Tile,
 ): Value {
   const [batch, inputs, height, width] = x.shape as [number, number, number, number]
@@ -93,7 +93,7 @@ export function winogradConvolution(
   const whole = depthToSpace(graph, reshape(graph, cells, planes), tile)
   const sides = [batch, outputs, rows * tile, columns * tile]
   const cropped = crop(graph, reshape(graph, whole, sides), height, width)
-  return add(graph, cropped, reshape(graph, bias, [outputs, 1, 1]))
+  return bias ? add(graph, cropped, reshape(graph, bias, [outputs, 1, 1])) : cropped
 }
 
 /** The upper left corner of pictures. */
