@@ -137,7 +137,8 @@ function byUrgency(clusters: ReadonlyMap<number, Cluster>): number[] {
   const mean = memoized(meanOf)
   for (const id of order.toReversed()) {
     const { computeMs, after } = clusters.get(id)!
-    const following = Math.max(0, ...[...after].map((next) => wayMs.get(next)!))
+    let following = 0
+    for (const next of after) following = Math.max(following, wayMs.get(next)!)
     wayMs.set(id, following + mean(computeMs))
   }
   const place = new Map(order.map((id, index) => [id, index]))

@@ -50,12 +50,17 @@ function extentOf(
   { isWide, isBatch, usualScale }: ReturnType<typeof familyOf>,
 ): Extent {
   const sources = linksOf(graph, id)
-  const of = (isOf: (type: string) => boolean) =>
-    sources
-      .filter((link) => isOf(declaredType(graph, link)))
-      .map(([source]) => known.get(source) ?? USUAL)
-  const before = largest(of((type) => PICTURE_TYPES.includes(type)))
-  const number = (name: string) => constantNumber(graph, graph.prompt[id]!.inputs[name])
+  let picture: Extent | undefined
+  let chunks = 0
+  for (const link of sources) {
+    const type = declaredType(graph, link)
+    const extent = known.get(link[0]) ?? USUAL
+    if (PICTURE_TYPES.includes(type)) picture = larger(picture, extent)
+    if (type === 'CONDITIONING') chunks += extent.chunks
+  }
+  const before = picture ?? USUAL
+  const { inputs } = graph.prompt[id]!
+  const number = (name: string) => constantNumber(graph, inputs[name])
   const scale = number('scale_by') ?? usualScale
   const width = number('width') || before.width * scale
   const height = number('height') || before.height * scale
@@ -66,10 +71,7 @@ function extentOf(
     height: Math.min(height, MAX_SIDE),
     batch: Math.min(before.batch * joined * Math.max(1, made), MAX_COUNT),
     channels: isWide ? 16 : before.channels,
-    chunks: chunksOf(
-      usedInputs(graph, id),
-      of((type) => type === 'CONDITIONING'),
-    ),
+    chunks: chunksOf(usedInputs(graph, id), chunks),
   }
 }
 
@@ -77,14 +79,10 @@ function declaredType({ prompt, definitions }: Graph, [source, slot]: NodeLink):
   return String(definitions[prompt[source]!.class_type]!.output[slot])
 }
 
-function largest(extents: readonly Extent[]): Extent {
-  const area = ({ width, height, batch }: Extent) => width * height * batch
-  return (
-    extents.reduce<Extent | undefined>(
-      (best, one) => (best === undefined || area(one) > area(best) ? one : best),
-      undefined,
-    ) ?? USUAL
-  )
+const area = ({ width, height, batch }: Extent) => width * height * batch
+
+function larger(best: Extent | undefined, one: Extent): Extent {
+  return best === undefined || area(one) > area(best) ? one : best
 }
 
 /** What the name of a class says of its pictures. */
@@ -96,14 +94,11 @@ function familyOf(classType: string) {
   }
 }
 
-/** Of its own texts, or of all the conditioning that it takes in. */
-function chunksOf(
-  inputs: readonly (readonly [string, JsonValue])[],
-  sources: readonly Extent[],
-): number {
-  const texts = inputs.flatMap(([, value]) => (typeof value === 'string' ? [value] : []))
-  const characters = Math.max(0, ...texts.map((text) => text.length))
-  const inherited = sources.reduce((sum, { chunks }) => sum + chunks, 0)
+/** Of its own texts, or as many as all the conditioning that it takes in. */
+function chunksOf(inputs: readonly (readonly [string, JsonValue])[], inherited: number): number {
+  let characters = 0
+  for (const [, value] of inputs)
+    if (typeof value === 'string') characters = Math.max(characters, value.length)
   return Math.min(MAX_COUNT, Math.max(1, Math.ceil(characters / CHUNK_CHARACTERS), inherited))
 }
 

@@ -10,7 +10,7 @@ import { type Values, valueBytes, valuesOf } from './values.ts'
 
 /** A value that a unit needs from outside. */
 export interface UnitInput {
-  /** Its `valueKey`. */
+  /** Its `valueKey`; all units that need a value share one of these. */
   readonly key: string
   readonly nodeId: NodeId
   readonly slot: number
@@ -64,21 +64,43 @@ export function unitsOf(
   const reaches = reachesOf(order, values, isMade)
   const groups = inseparable(order, values, reaches).map((nodes) => nodes.sort(byRank))
   const unitOf = new Map(groups.flatMap((nodes, index) => nodes.map((id) => [id, index])))
+  const from = (link: NodeLink) => (isMade(link) ? undefined : unitOf.get(link[0]))
+  const inputOf = inputsOf(values, extents, from)
   const list = groups.map((nodes, index) => {
-    const loaders = new Set(nodes.flatMap((id) => [...reaches.get(id)!.loaders]))
-    const links = nodes.flatMap((id) => reaches.get(id)!.links)
-    const inputs = links.map((link): UnitInput => {
-      const [nodeId, slot] = link
-      const type = values.type(link)
-      const bytes = values.travels(link) ? valueBytes(type, extents.get(nodeId)!) : 0
-      const from = isMade(link) ? undefined : unitOf.get(nodeId)
-      return { key: valueKey(nodeId, slot), nodeId, slot, type, bytes, from }
-    })
-    const outside = inputs.filter(({ from }) => from !== index)
-    const once = new Map(outside.map((input) => [input.key, input]))
-    return { index, nodes, loaders: [...loaders].sort(byRank), inputs: [...once.values()] }
+    const loaders = new Set<NodeId>()
+    const outside = new Set<UnitInput>()
+    for (const id of nodes) {
+      const reach = reaches.get(id)!
+      for (const loader of reach.loaders) loaders.add(loader)
+      for (const link of reach.links) {
+        const input = inputOf(link)
+        if (input.from !== index) outside.add(input)
+      }
+    }
+    return { index, nodes, loaders: [...loaders].sort(byRank), inputs: [...outside] }
   })
   return { graph, whole, order, values, extents, list }
+}
+
+/** @param from the unit that makes a value; undefined when it is made already. */
+function inputsOf(
+  values: Values,
+  extents: ReadonlyMap<NodeId, Extent>,
+  from: (link: NodeLink) => number | undefined,
+): (link: NodeLink) => UnitInput {
+  const known = new Map<string, UnitInput>()
+  return (link) => {
+    const [nodeId, slot] = link
+    const key = valueKey(nodeId, slot)
+    let input = known.get(key)
+    if (input === undefined) {
+      const type = values.type(link)
+      const bytes = values.travels(link) ? valueBytes(type, extents.get(nodeId)!) : 0
+      input = { key, nodeId, slot, type, bytes, from: from(link) }
+      known.set(key, input)
+    }
+    return input
+  }
 }
 
 /** The nodes to run: what the outputs need and does not exist yet. */

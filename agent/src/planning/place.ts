@@ -53,9 +53,11 @@ export function lackOf(
   abilities: Abilities,
 ): string | undefined {
   for (const { loaders, nodes } of units) {
-    for (const id of [...loaders, ...nodes]) {
-      const lack = abilities.lack(id, peer)
-      if (lack !== undefined) return lack
+    for (const ids of [loaders, nodes]) {
+      for (const id of ids) {
+        const lack = abilities.lack(id, peer)
+        if (lack !== undefined) return lack
+      }
     }
   }
   return undefined
