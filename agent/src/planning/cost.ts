@@ -52,8 +52,9 @@ export interface CostInput {
 }
 
 export function unitCosts(input: CostInput): (unit: Unit) => UnitCost {
-  const nodeCost = nodeCosts(input)
-  const measuredAt = measuredPeers(input)
+  const measuredOf = measuredKinds(input)
+  const nodeCost = nodeCosts(input, measuredOf)
+  const measuredAt = measuredPeers(input, measuredOf)
   const sum = createSum()
   const withLoaders = memoized((times: PeerTimes) =>
     memoized((count: number) => times.map((ms) => ms + count * LOADER_MS)),
@@ -109,52 +110,60 @@ function resultBytes(nodes: readonly NodeId[], { graph, values, extents }: Units
 }
 
 /** Milliseconds of a node on each peer; nodes of equal class, model and size share one array. */
-function nodeCosts(input: CostInput) {
+function nodeCosts({ peers, uses, guesses, works }: CostInput, measuredOf: MeasuredOf) {
   const known = new Map<string, PeerTimes>()
   return (id: NodeId): PeerTimes => {
-    const { gigaOps, plainMs, steps } = input.guesses.get(id)!
-    const { classType, model, work } = input.works.get(id)!
-    const [use] = input.uses.get(id)!
+    const { gigaOps, plainMs, steps } = guesses.get(id)!
+    const { classType, model, work } = works.get(id)!
+    const [use] = uses.get(id)!
     const key = `${classType} ${work} ${steps} ${gigaOps} ${plainMs} ${use?.name} ${model}`
     const found = known.get(key)
     if (found !== undefined) return found
-    const measured = measuredMs(id, input)
-    const made = Float64Array.from(
-      input.peers.list,
-      (peer) => measured(peer) ?? plainMs + (gigaOps * 1000) / peer.gflops,
-    )
+    const { own, medianOps } = measuredOf(id)
+    const elsewhereMs = ({ gflops }: Peer) =>
+      medianOps === undefined ? plainMs + (gigaOps * 1000) / gflops : medianOps / gflops
+    const made = Float64Array.from(peers.list, (peer) => own.get(peer) ?? elsewhereMs(peer))
     known.set(key, made)
     return made
   }
 }
 
 /** The peers that have measured a node of this kind; all of them where it is too light to matter. */
-function measuredPeers({ peers, guesses, times, works }: CostInput) {
-  const everyone = peers.list.reduce((bits, { bit }) => bits | bit, 0n)
-  const known = memoized((key: string) => {
-    const [classType, model, work] = JSON.parse(key) as [string, string, number]
-    return peers.list.reduce((bits, { peerId, bit }) => {
-      const isMeasured = estimateNodeMs(times, { peerId, classType, model, work }) !== undefined
-      return isMeasured ? bits | bit : bits
-    }, 0n)
-  })
-  return (id: NodeId): bigint => {
-    if (guesses.get(id)!.gigaOps < LIGHT_GIGAOPS) return everyone
+function measuredPeers({ peers, guesses }: CostInput, measuredOf: MeasuredOf) {
+  const everyone = bitsOf(peers.list)
+  return (id: NodeId): bigint =>
+    guesses.get(id)!.gigaOps < LIGHT_GIGAOPS ? everyone : measuredOf(id).peers
+}
+
+/** What was measured of a kind of node. */
+interface Measured {
+  /** Milliseconds, by who measured them. */
+  readonly own: ReadonlyMap<Peer, number>
+  /** The same peers, as bits. */
+  readonly peers: bigint
+  /** The median of what they take, times how fast each is; undefined where nobody measured. */
+  readonly medianOps: number | undefined
+}
+
+type MeasuredOf = (id: NodeId) => Measured
+
+function measuredKinds({ peers, times, works }: CostInput): MeasuredOf {
+  const known = new Map<string, Measured>()
+  return (id) => {
     const { classType, model, work } = works.get(id)!
-    return known(JSON.stringify([classType, model, work]))
+    const key = `${classType} ${work} ${model}`
+    const found = known.get(key)
+    if (found !== undefined) return found
+    const own = new Map<Peer, number>()
+    for (const peer of peers.list) {
+      const ms = estimateNodeMs(times, { peerId: peer.peerId, classType, model, work })
+      if (ms !== undefined) own.set(peer, ms)
+    }
+    const scaled = [...own].map(([peer, ms]) => ms * peer.gflops).sort((a, b) => a - b)
+    const made = { own, peers: bitsOf([...own.keys()]), medianOps: scaled[scaled.length >> 1] }
+    known.set(key, made)
+    return made
   }
 }
 
-/** As measured on this peer, else the median of what the other peers' times would be here. */
-function measuredMs(id: NodeId, { peers, times, works }: CostInput) {
-  const { classType, model, work } = works.get(id)!
-  const own = new Map<Peer, number>()
-  for (const peer of peers.list) {
-    const ms = estimateNodeMs(times, { peerId: peer.peerId, classType, model, work })
-    if (ms !== undefined) own.set(peer, ms)
-  }
-  const scaled = [...own].map(([peer, ms]) => ms * peer.gflops).sort((a, b) => a - b)
-  const median = scaled[scaled.length >> 1]
-  return (peer: Peer): number | undefined =>
-    own.get(peer) ?? (median === undefined ? undefined : median / peer.gflops)
-}
+const bitsOf = (peers: readonly Peer[]) => peers.reduce((bits, { bit }) => bits | bit, 0n)

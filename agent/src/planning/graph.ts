@@ -15,17 +15,29 @@ export interface Graph {
   readonly definitions: NodeDefinitions
 }
 
+type DeclaredInputs = readonly (readonly [name: string, config: JsonValue[]])[]
+
+/** Definitions never change: what they declare is read once, though every peer may bring its own. */
+const declaredBy = new WeakMap<NodeDefinition, DeclaredInputs>()
+
 /**
  * The inputs a class declares, required before optional, each with its `[type, settings]`;
  * settings that the class leaves out are empty, as in what ComfyUI says of them.
  */
-export function declaredInputs(definition: NodeDefinition): [string, JsonValue[]][] {
+export function declaredInputs(definition: NodeDefinition): DeclaredInputs {
+  const known = declaredBy.get(definition)
+  if (known !== undefined) return known
   const { required, optional } = definition.input
   const declared = Object.entries({ ...required, ...optional }) as unknown as [
     string,
     JsonValue[],
   ][]
-  return declared.map(([name, [type, settings = {}]]) => [name, [type!, settings]])
+  const made = declared.map(([name, [type, settings = {}]]): [string, JsonValue[]] => [
+    name,
+    [type!, settings],
+  ])
+  declaredBy.set(definition, made)
+  return made
 }
 
 type Inputs = readonly (readonly [name: string, value: JsonValue])[]
