@@ -52,7 +52,12 @@ export function Stages({ job }: { readonly job: JobState }) {
         .filter(({ stageId }) => plan.placements.every((one) => one.stageId !== stageId))
         .filter(hasFailed)
         .map((attempt) => (
-          <FailedAttempt key={attempt.attemptId} job={job} attempt={attempt} />
+          <FailedAttempt
+            key={attempt.attemptId}
+            job={job}
+            attempt={attempt}
+            what={titleOf(attempt.stageId)}
+          />
         ))}
       <ol className="plain-list stages">
         {plan.placements.map((placement) => (
@@ -97,7 +102,7 @@ function Stage({ job, plan, placement }: StageProps) {
         </Text>
       ))}
       {failed.map((attempt) => (
-        <FailedAttempt key={attempt.attemptId} job={job} attempt={attempt} />
+        <FailedAttempt key={attempt.attemptId} job={job} attempt={attempt} what="It" />
       ))}
       {rejected.length > 0 && (
         <Spoiler
@@ -124,18 +129,14 @@ const hasFailed = ({ status }: StageAttempt) => status === 'failed'
 interface FailedAttemptProps {
   readonly job: JobState
   readonly attempt: StageAttempt
+  /** The stage, in words. */
+  readonly what: string
 }
 
-function FailedAttempt({ job, attempt }: FailedAttemptProps) {
+function FailedAttempt({ job, attempt, what }: FailedAttemptProps) {
   const nameOf = usePeerNames(job)
-  const stage = findStage(job, attempt.stageId)
   return (
-    <Alert
-      color="yellow"
-      py="xs"
-      my="xs"
-      title={`${stage === undefined ? 'A stage' : stageTitle(job, stage)} failed ${failedWhere(attempt, nameOf)}`}
-    >
+    <Alert color="yellow" py="xs" my="xs" title={`${what} failed ${failedWhere(attempt, nameOf)}`}>
       {attempt.error?.message}
     </Alert>
   )
