@@ -7,7 +7,10 @@ import { AGENT_STOPS, NOT_ACCEPTED } from './stage-run.ts'
 
 export type JobRunModules = JobCourseModules
 
-/** Runs a job and records how it ended, until that is told. Never throws: every end is an event. */
+/**
+ * Runs a job and records how it ended, until all of it is written and told. Never throws: every end
+ * is an event.
+ */
 export async function runJob(
   job: LiveJob,
   signal: AbortSignal,
@@ -17,12 +20,13 @@ export async function runJob(
   job.record({ type: 'started' })
   try {
     const question = await carryOut(job, signal, modules)
-    await job.record(question === undefined ? { type: 'completed' } : question)
+    job.record(question === undefined ? { type: 'completed' } : question)
   } catch (thrown) {
     if (signal.reason === AGENT_STOPS || signal.reason === NOT_ACCEPTED) return
-    await job.record(endOf(job, MeshError.from(thrown), signal.aborted))
+    job.record(endOf(job, MeshError.from(thrown), signal.aborted))
   } finally {
     modules.results.end(id)
+    await job.settled()
   }
 }
 

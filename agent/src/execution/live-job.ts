@@ -30,6 +30,8 @@ export interface LiveJob {
    * a restart would run the job again. Never rejects.
    */
   record(change: JobChange, preview?: Picture): Promise<void>
+  /** When everything that was recorded is written and told. */
+  settled(): Promise<void>
 }
 
 export interface LiveJobModules {
@@ -93,6 +95,7 @@ export function createLiveJob(
       )
       return told
     },
+    settled: () => told,
   }
 }
 
