@@ -20,7 +20,6 @@ import { madeFiles } from '../../src/cli/saved-pictures.ts'
 import {
   allSeeEachOther,
   createNetwork,
-  lacking,
   type Machine,
   type MeshAgent,
   makeMesh,
@@ -240,9 +239,3 @@ export const samples = ({ nodes }: JobState): boolean =>
   nodes.some(
     ({ nodeId, status, value }) => nodeId === 'sampler' && status === 'running' && value > 0,
   )
-
-/** Why a campaign of minutes is left out here: nobody asked for it, or the machine cannot. */
-export function campaignLacks(): string | false {
-  const isWanted = process.env.COMFYMESH_LONG_TESTS !== undefined
-  return isWanted ? (lacking() ?? false) : 'it takes minutes; see `npm run test:faults`'
-}

@@ -7,19 +7,11 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { JobState } from '@comfymesh/protocol/job'
 import t, { type Test } from 'tap'
 import { requestJson } from '../../src/cli/agent-client.ts'
-import {
-  addressOf,
-  attemptsAt,
-  campaignLacks,
-  drawing,
-  sampledBy,
-  samples,
-  startFleet,
-  wholeOn,
-} from './fleet.ts'
+import { addressOf, attemptsAt, drawing, sampledBy, samples, startFleet, wholeOn } from './fleet.ts'
+import { networkTestsLack } from './namespaces.ts'
 
 t.setTimeout(300_000)
-const skip = campaignLacks()
+const skip = networkTestsLack()
 if (skip) t.comment(`NOT TESTED, faults of machines that work for others: ${skip}`)
 
 /** Long enough for something to happen in the middle. */

@@ -8,7 +8,6 @@ import {
   addressOf,
   attemptsAt,
   bigPicture,
-  campaignLacks,
   createSubmitter,
   drawing,
   forgetResults,
@@ -16,10 +15,10 @@ import {
   wholeOn,
 } from './fleet.ts'
 import { createLaggyLink } from './laggy-link.ts'
-import { allSeeEachOther, makeMesh, until } from './namespaces.ts'
+import { allSeeEachOther, makeMesh, networkTestsLack, until } from './namespaces.ts'
 
 t.setTimeout(300_000)
-const skip = campaignLacks()
+const skip = networkTestsLack()
 if (skip) t.comment(`NOT TESTED, a link that takes its time: ${skip}`)
 
 const DELAY_MS = 75

@@ -3,10 +3,10 @@ import { type JsonValue, stringifyJson } from '@comfymesh/protocol/json'
 import t from 'tap'
 import { request } from '../../src/cli/agent-client.ts'
 import { addressOf, attemptsAt, drawing, sampledBy, startFleet } from './fleet.ts'
-import { lacking, until } from './namespaces.ts'
+import { networkTestsLack, until } from './namespaces.ts'
 
 t.setTimeout(300_000)
-const skip = lacking() ?? false
+const skip = networkTestsLack()
 if (skip) t.comment(`NOT TESTED, stages on several machines: ${skip}`)
 
 t.test('placement', { skip }, async (t) => {

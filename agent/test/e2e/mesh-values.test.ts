@@ -11,17 +11,16 @@ import t from 'tap'
 import {
   attemptsAt,
   bigPicture,
-  campaignLacks,
   drawing,
   sampledBy,
   samples,
   startFleet,
   wholeOn,
 } from './fleet.ts'
-import { until } from './namespaces.ts'
+import { networkTestsLack, until } from './namespaces.ts'
 
 t.setTimeout(300_000)
-const skip = campaignLacks()
+const skip = networkTestsLack()
 if (skip) t.comment(`NOT TESTED, faults of values between machines: ${skip}`)
 
 const liar = [

@@ -4,11 +4,11 @@ import { join } from 'node:path'
 import type { Plan } from '@comfymesh/protocol/plan'
 import t from 'tap'
 import { runBuilt } from '../built-agent.ts'
-import { allSeeEachOther, createNetwork, lacking, makeMesh, until } from './namespaces.ts'
+import { allSeeEachOther, createNetwork, makeMesh, networkTestsLack, until } from './namespaces.ts'
 import { shippedCheckpoint, textToImage } from './prompts.ts'
 
 t.setTimeout(300_000)
-const skip = lacking() ?? false
+const skip = networkTestsLack()
 if (skip) t.comment(`NOT TESTED, agents on several machines: ${skip}`)
 
 t.test('one line makes a member, and members find each other', { skip }, async (t) => {

@@ -70,6 +70,12 @@ export function lacking(): string | undefined {
   }
 }
 
+/** Why the tests of whole networks are left out here: nobody asked for them, or the machine cannot. */
+export function networkTestsLack(): string | false {
+  const isWanted = process.env.COMFYMESH_LONG_TESTS !== undefined
+  return isWanted ? (lacking() ?? false) : 'it takes minutes; see `npm run test:network`'
+}
+
 function ip(...argv: string[]): string {
   return execFileSync('ip', argv, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] })
 }

@@ -1,10 +1,11 @@
 #!/usr/bin/env node
-// `npm run test:faults`: all that can happen to the machines of a mesh and to what travels between
-// them, in network namespaces. Plain `npm test` takes only where work goes.
+// `npm run test:network`: machines in network namespaces that become a mesh, work for each other, and
+// all that can happen to them and to what travels between them. It takes minutes, so plain `npm test`
+// has only meshes on loopback and the page's.
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 
-const files = ['mesh-placement', 'mesh-faults', 'mesh-values', 'mesh-lag'].map(
+const files = ['mesh', 'mesh-placement', 'mesh-faults', 'mesh-values', 'mesh-lag'].map(
   (name) => `test/e2e/${name}.test.ts`,
 )
 const { status } = spawnSync(
