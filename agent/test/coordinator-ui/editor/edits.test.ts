@@ -382,6 +382,35 @@ t.test('links are led around points', async (t) => {
     t.equal(places(removeLinks(three, new Set([id])), id), undefined)
   }
 
+  t.test('what else is said of a link stays', async (t) => {
+    const start = drawing('basic.json')
+    const [{ id } = { id: '' }, { id: other } = { id: '' }] = linksOf(start)
+    const extensions = [
+      { id: Number(id), note: 'kept' },
+      { id: Number(other), colour: 'red' },
+    ]
+    const told = { ...start, extra: { linkExtensions: extensions } }
+    const extensionsOf = ({ extra }: Workflow) => (extra as JsonObject).linkExtensions
+    const led = addPoint(told, id, 0, { x: 1, y: 2 })
+    const [point] = linkRoutes(led).get(id)!
+    t.strictSame(extensionsOf(led), [
+      { ...extensions[0], parentId: Number(point!.id) },
+      extensions[1],
+    ])
+    t.strictSame(extensionsOf(removePoint(led, point!.id)), extensions)
+  })
+
+  t.test('a point that stays where it is changes nothing', async (t) => {
+    for (const name of ['basic.json', 'schema_v1.json']) {
+      const start = drawing(name)
+      const [{ id } = { id: '' }] = linksOf(start)
+      const led = addPoint(start, id, 0, { x: 10, y: 20 })
+      const [point] = linkRoutes(led).get(id)!
+      t.equal(movePoint(led, point!.id, { x: 10, y: 20.4 }), led)
+      t.not(movePoint(led, point!.id, { x: 10, y: 21 }), led)
+    }
+  })
+
   t.test('a place is between the two that it lies between', async (t) => {
     const points = [
       { x: 0, y: 0 },

@@ -1,6 +1,7 @@
 /** The insides of subgraphs: seen and edited as drawings are, and nothing of the file is lost. */
 import { stringifyJson } from '@comfymesh/protocol/json'
 import t from 'tap'
+import { copyNodes, pasteNodes } from '../../../../coordinator-ui/src/state/editor/clipboard.ts'
 import {
   linksOf,
   nodeOf,
@@ -11,6 +12,7 @@ import {
 } from '../../../../coordinator-ui/src/state/editor/document.ts'
 import { connect, removeLinks } from '../../../../coordinator-ui/src/state/editor/edit-links.ts'
 import { addNode, moveNodes } from '../../../../coordinator-ui/src/state/editor/edit-nodes.ts'
+import { addPoint, movePoint } from '../../../../coordinator-ui/src/state/editor/edit-points.ts'
 import { setWidget } from '../../../../coordinator-ui/src/state/editor/edit-widgets.ts'
 import { newNode } from '../../../../coordinator-ui/src/state/editor/new-node.ts'
 import { nodeView, viewById } from '../../../../coordinator-ui/src/state/editor/node-view.ts'
@@ -108,6 +110,39 @@ t.test('what is added inside has an id of its own in the whole document', async 
     x: 700,
     y: 90,
   })
+})
+
+t.test('a point inside raises its own counter, and no other', async (t) => {
+  const workflow = drawing('subgraph_two_instances.json')
+  const [definition] = subgraphsOf(workflow)
+  const state = { lastGroupId: 0, lastNodeId: 3, lastLinkId: 4, lastRerouteId: 6, other: 'kept' }
+  const counted = { ...workflow, definitions: { subgraphs: [{ ...definition, state }] } }
+  const path = [String(nodesOf(workflow).find(({ type }) => type === definition!.id)!.id)]
+  const [{ id } = { id: '' }] = linksOf(definition!)
+  const led = withGraphAt(counted, path, (graph) => addPoint(graph, id, 0, { x: 1, y: 2 }))
+  t.strictSame(subgraphsOf(led)[0]!.state, { ...state, lastRerouteId: 7 })
+  t.strictSame({ ...led, definitions: 0 }, { ...workflow, definitions: 0 }, 'no id was given out')
+  const again = withGraphAt(led, path, (graph) => movePoint(graph, '7', { x: 1, y: 2 }))
+  t.equal(again, led, 'it stands there already')
+})
+
+t.test('a subgraph is not pasted into itself', async (t) => {
+  const workflow = drawing('subgraph.json')
+  const copy = copyNodes(workflow, new Set(INSIDE))
+  const inside = graphAt(workflow, INSIDE)
+  const pasted = pasteNodes(inside, copy)
+  t.equal(pasted.workflow, inside)
+  t.match(pasted.refusal, /“Sampler\+Decode”.*cannot contain itself/)
+  t.equal(pasteNodes(workflow, copy).refusal, undefined)
+
+  const outer = { id: 'outer', name: 'Outer', nodes: [nodeOf(workflow, '10')!], links: [] }
+  const nested = {
+    ...copy,
+    nodes: [{ id: 1, type: 'outer', pos: [0, 0] }],
+    definitions: { subgraphs: [outer] },
+  }
+  t.ok(pasteNodes(inside, nested).refusal, 'nor inside of another one')
+  t.equal(pasteNodes(inside, copyNodes(inside, new Set(['50']))).refusal, undefined)
 })
 
 t.test('every graph is changed by a run', async (t) => {

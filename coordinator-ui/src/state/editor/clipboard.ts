@@ -79,10 +79,13 @@ function definitionsFor(workflow: Workflow, nodes: readonly JsonObject[]): JsonO
 export interface Pasted {
   readonly workflow: Workflow
   readonly ids: ReadonlySet<EditorNodeId>
+  /** Why nothing was pasted, in words. */
+  readonly refusal?: string
 }
 
 /**
- * Puts the nodes of one workflow into another, as they stand to each other.
+ * Puts the nodes of one workflow into another, as they stand to each other. A subgraph does not come
+ * into itself: nothing is pasted then, and `refusal` says so.
  * @param at where the upper left corner comes; without it a little beside where they were.
  */
 export function pasteNodes(workflow: Workflow, copy: Workflow, at?: Point): Pasted {
@@ -105,6 +108,8 @@ export function pasteNodes(workflow: Workflow, copy: Workflow, at?: Point): Past
     { ...workflow, nodes: [...listOf(workflow.nodes), ...added] },
     subgraphsOf(copy),
   )
+  const circular = definitionsFor(merged, added).find(({ id }) => id === workflow.id)
+  if (circular !== undefined) return { workflow, ids: new Set(), refusal: refusalOf(circular) }
   const written = links.map((link) =>
     writeLink(merged, {
       ...link,
@@ -120,6 +125,10 @@ export function pasteNodes(workflow: Workflow, copy: Workflow, at?: Point): Past
     ids: new Set([...nodeIds.values()].map(String)),
   }
 }
+
+const refusalOf = ({ name }: JsonObject): string =>
+  `These nodes contain ${typeof name === 'string' ? `“${name}”` : 'the subgraph'}, which you are ` +
+  'inside of, and a subgraph cannot contain itself. Paste them outside of it.'
 
 const BESIDE = 40
 

@@ -136,7 +136,8 @@ export function writeLink(workflow: Workflow, link: Link): JsonValue {
   return Object.fromEntries(LINK_MEMBERS.map((name, at) => [name, parts[at]!]))
 }
 
-function hasArrayLinks({ links, version }: Workflow): boolean {
+/** Whether links are lists, as in most files, or objects. */
+export function hasArrayLinks({ links, version }: Workflow): boolean {
   const [first] = listOf(links)
   return first === undefined ? version === VERSION : Array.isArray(first)
 }
@@ -161,21 +162,20 @@ function greatest(values: readonly (JsonValue | undefined)[]): number {
 /** Keeps the counters of the file above what was given out. */
 export function withLastIds(
   workflow: Workflow,
-  { node = 0, link = 0 }: { readonly node?: number; readonly link?: number },
+  { node, link }: { readonly node?: number; readonly link?: number },
 ): Workflow {
   const { state } = workflow
-  const raised = (before: JsonValue | undefined, value: number) =>
-    Math.max(Number(before) || 0, value)
   if (!isObject(state)) {
-    return {
-      ...workflow,
-      last_node_id: raised(workflow.last_node_id, node),
-      last_link_id: raised(workflow.last_link_id, link),
-    }
+    return raised(raised(workflow, 'last_node_id', node), 'last_link_id', link)
   }
-  const lastNodeId = raised(state.lastNodeId, node)
-  const lastLinkId = raised(state.lastLinkId, link)
-  return { ...workflow, state: { ...state, lastNodeId, lastLinkId } }
+  const counted = raised(raised(state, 'lastNodeId', node), 'lastLinkId', link)
+  return counted === state ? workflow : { ...workflow, state: counted }
+}
+
+/** The holder with its counter at the given value or above; the same one without a value. */
+function raised(holder: JsonObject, counter: string, value: number | undefined): JsonObject {
+  if (value === undefined) return holder
+  return { ...holder, [counter]: Math.max(Number(holder[counter]) || 0, value) }
 }
 
 /** Definitions stand at the document, and may stand inside one another. */

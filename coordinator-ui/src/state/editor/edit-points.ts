@@ -1,13 +1,26 @@
 /** Edits of the points that links are led around; several links may go through one. */
 import { isObject, objectOf } from '@comfymesh/protocol/convert/document'
 import type { JsonObject, JsonValue } from '@comfymesh/protocol/json'
-import { type LinkId, listOf, type Point, type Workflow, without } from './document.ts'
+import {
+  hasArrayLinks,
+  type LinkId,
+  listOf,
+  type Point,
+  type Workflow,
+  without,
+} from './document.ts'
 import { linkRoutes, type PointId } from './link-routes.ts'
+import { pairOf } from './node-view.ts'
 
+/** The same workflow where the point stands there already. */
 export function movePoint(workflow: Workflow, id: PointId, { x, y }: Point): Workflow {
   const pos = [Math.round(x), Math.round(y)]
+  const stands = (point: JsonObject) =>
+    pairOf(point.pos).every((value, axis) => Math.round(value) === pos[axis])
   return withPoints(workflow, (points) =>
-    points.map((point) => (isPoint(point, id) ? { ...objectOf(point), pos } : point)),
+    points.map((point) =>
+      isObject(point) && isPoint(point, id) && !stands(point) ? { ...point, pos } : point,
+    ),
   )
 }
 
@@ -62,11 +75,16 @@ export function removePoint(workflow: Workflow, id: PointId): Workflow {
   const { extra } = bridged
   const links = listOf(bridged.links).map((link) => (Array.isArray(link) ? link : inherited(link)))
   if (!isObject(extra) || !Array.isArray(extra.linkExtensions)) return { ...bridged, links }
-  const extensions = extra.linkExtensions
-    .map(inherited)
-    .filter((one) => objectOf(one).parentId !== undefined)
+  const extensions = extra.linkExtensions.flatMap((one) => {
+    const now = inherited(one)
+    return now !== one && saysNothing(now) ? [] : [now]
+  })
   return { ...bridged, links, extra: { ...extra, linkExtensions: extensions } }
 }
+
+/** Of an entry about a link: nothing but which link it is. */
+const saysNothing = (extension: JsonValue): boolean =>
+  Object.keys(objectOf(extension)).every((name) => name === 'id')
 
 const isPoint = (point: JsonValue, id: PointId | undefined): boolean =>
   id !== undefined && String(objectOf(point).id) === id
@@ -78,31 +96,42 @@ type Change = (points: readonly JsonValue[]) => JsonValue[]
 
 /** They stand beside the links, or in `extra` where links are lists. */
 function withPoints(workflow: Workflow, change: Change): Workflow {
-  const { reroutes, extra } = workflow
-  const here = Array.isArray(reroutes) ? { ...workflow, reroutes: change(reroutes) } : workflow
-  if (!isObject(extra) || !Array.isArray(extra.reroutes)) return here
-  return { ...here, extra: { ...extra, reroutes: change(extra.reroutes) } }
+  const { extra } = workflow
+  const here = withPointsOf(workflow, change)
+  if (!isObject(extra)) return here
+  const inside = withPointsOf(extra, change)
+  return inside === extra ? here : { ...here, extra: inside }
 }
 
-const hasListedLinks = ({ links }: Workflow): boolean => Array.isArray(listOf(links)[0])
+function withPointsOf(holder: JsonObject, change: Change): JsonObject {
+  const { reroutes } = holder
+  if (!Array.isArray(reroutes)) return holder
+  const changed = change(reroutes)
+  const isSame =
+    changed.length === reroutes.length && changed.every((one, at) => one === reroutes[at])
+  return isSame ? holder : { ...holder, reroutes: changed }
+}
 
 function withHolder(workflow: Workflow, change: Change): Workflow {
-  if (!hasListedLinks(workflow)) return { ...workflow, reroutes: change(listOf(workflow.reroutes)) }
+  if (!hasArrayLinks(workflow)) return { ...workflow, reroutes: change(listOf(workflow.reroutes)) }
   const extra = objectOf(workflow.extra)
   return { ...workflow, extra: { ...extra, reroutes: change(listOf(extra.reroutes)) } }
 }
 
 /** A link names the last point that it goes through. */
 function withLastPoint(workflow: Workflow, linkId: LinkId, parentId: number): Workflow {
-  if (!hasListedLinks(workflow)) {
+  if (!hasArrayLinks(workflow)) {
     const links = listOf(workflow.links).map((link) =>
       String(objectOf(link).id) === linkId ? { ...objectOf(link), parentId } : link,
     )
     return { ...workflow, links }
   }
   const extra = objectOf(workflow.extra)
-  const others = listOf(extra.linkExtensions).filter((one) => String(objectOf(one).id) !== linkId)
-  const linkExtensions = [...others, { id: Number(linkId), parentId }]
+  const before = listOf(extra.linkExtensions)
+  const isOwn = (one: JsonValue) => String(objectOf(one).id) === linkId
+  const linkExtensions = before.some(isOwn)
+    ? before.map((one) => (isOwn(one) ? { ...objectOf(one), parentId } : one))
+    : [...before, { id: Number(linkId), parentId }]
   return { ...workflow, extra: { ...extra, linkExtensions } }
 }
 

@@ -1,7 +1,8 @@
 /** Brings what stands in the form of Create onto the drawing. */
 import type { NodeDefinitions } from '@comfymesh/protocol/workflow'
 import type { Draft } from '../draft.ts'
-import { openDocument, UNNAMED } from './editor.ts'
+import { openDocument } from './editor.ts'
+import { UNNAMED } from './editor-state.ts'
 import { withPromptValues, workflowOfPrompt } from './from-prompt.ts'
 
 /** The workflow that the draft was made of, with its values; or a drawing of its prompt. */

@@ -35,6 +35,12 @@ export function opened(document: Workflow, path: Path): JsonObject[] {
   return definitions
 }
 
+/** As much of the path as leads anywhere. */
+export function reached(document: Workflow, path: Path): Path {
+  const { length } = opened(document, path)
+  return length === path.length ? path : path.slice(0, length)
+}
+
 const insides = new WeakMap<Workflow, Map<JsonObject, Workflow>>()
 
 /** The same one for the same document and path. */
@@ -142,6 +148,7 @@ function putBack(
   after: Workflow,
 ): Workflow {
   const { definitions: _, state: __, ...edited } = after
+  const counted = changedState(before, after)
   const isSocketNode = (node: JsonValue) => SIDES.some(({ type }) => objectOf(node).type === type)
   const kept: JsonObject = {
     ...edited,
@@ -149,19 +156,21 @@ function putBack(
     ...socketsOf(definition, SIDES[1], before, after),
     nodes: listOf(after.nodes).filter((node) => !isSocketNode(node)),
     ...(definition.definitions !== undefined && { definitions: definition.definitions }),
-    ...(isObject(definition.state) && { state: raised(definition.state, before, after) }),
+    ...(isObject(definition.state) && { state: { ...definition.state, ...counted } }),
   }
   const put = replaced({ ...document, definitions: after.definitions! }, definition, kept)
-  if (after.state === before.state) return put
-  const { lastNodeId, lastLinkId } = objectOf(after.state)
-  return withLastIds(put, { node: Number(lastNodeId), link: Number(lastLinkId) })
+  return withLastIds(put, {
+    ...(counted.lastNodeId !== undefined && { node: Number(counted.lastNodeId) }),
+    ...(counted.lastLinkId !== undefined && { link: Number(counted.lastLinkId) }),
+  })
 }
 
-/** The counters of a definition stay as they were where nothing was given out. */
-function raised(state: JsonObject, before: Workflow, after: Workflow): JsonObject {
-  if (after.state === before.state) return state
-  const { lastNodeId = 0, lastLinkId = 0 } = objectOf(after.state)
-  return { ...state, lastNodeId, lastLinkId }
+/** The counters that have changed: the others stay as the file has them, not as they were read. */
+function changedState(before: Workflow, after: Workflow): JsonObject {
+  const old = objectOf(before.state)
+  return Object.fromEntries(
+    Object.entries(objectOf(after.state)).filter(([name, value]) => value !== old[name]),
+  )
 }
 
 /** What the definition says of one side, as its node has become. */

@@ -111,7 +111,7 @@ export function refusalProblems(message: string, body: JsonValue | undefined): R
   if (nodes.length > 0) return { nodes, general: [] }
   const { node_id: nodeId } = objectOf(objectOf(error).extra_info)
   if (typeof nodeId !== 'string') return { nodes: [], general: [message] }
-  return { nodes: [{ nodeId: nodeId, text: message }], general: [] }
+  return { nodes: [{ nodeId, text: message }], general: [] }
 }
 
 /**

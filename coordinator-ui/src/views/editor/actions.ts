@@ -17,7 +17,7 @@ import {
   toggleCollapsed,
   toggleMode,
 } from '../../state/editor/edit-nodes.ts'
-import { currentGraph, edit } from '../../state/editor/editor.ts'
+import { currentGraph, edit, setRefusal } from '../../state/editor/editor.ts'
 import { pairOf } from '../../state/editor/node-view.ts'
 import { type FlowNode, groupIndexOf } from './flow.ts'
 import { useSelection } from './use-selection.ts'
@@ -52,13 +52,10 @@ export function useActions() {
     (text: string | undefined, at?: Point): boolean => {
       const copy = workflowIn(text ?? copied)
       if (copy === undefined) return false
-      let ids: ReadonlySet<string> = new Set()
-      edit((workflow) => {
-        const pasted = pasteNodes(workflow, copy, at)
-        ids = pasted.ids
-        return pasted.workflow
-      })
-      select(ids)
+      const { workflow, ids, refusal } = pasteNodes(currentGraph(), copy, at)
+      edit(() => workflow)
+      setRefusal(refusal)
+      if (refusal === undefined) select(ids)
       return true
     },
     [select],

@@ -24,7 +24,8 @@ import {
   type OutputPlace,
   removeLinks,
 } from '../../state/editor/edit-links.ts'
-import { currentGraph, edit, editor, lookInto, openGraph } from '../../state/editor/editor.ts'
+import { currentGraph, edit, editor, lookInside } from '../../state/editor/editor.ts'
+import { openGraph } from '../../state/editor/editor-state.ts'
 import { allInputs, viewById } from '../../state/editor/node-view.ts'
 import { useStore } from '../../state/store.ts'
 import { useEditorContext } from './editor-context.ts'
@@ -101,9 +102,8 @@ export function Canvas({ isSnapping }: CanvasProps) {
         {...linking}
         onNodeDoubleClick={({ target }, { data }) => {
           const isTitle = target instanceof Element && target.closest('.editor-node-title, input')
-          const { path } = editor.get()
           if (!isTitle && 'view' in data && data.view.kind === 'subgraph') {
-            lookInto([...path, data.view.id])
+            lookInside(data.view.id)
           }
         }}
         onPaneContextMenu={(event) => {

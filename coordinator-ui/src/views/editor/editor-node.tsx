@@ -18,7 +18,7 @@ import { memo, useEffect } from 'react'
 import { fileUrl } from '../../api/comfyui.ts'
 import { groundOf } from '../../state/editor/colours.ts'
 import { resizeNode, setTitle, toggleCollapsed } from '../../state/editor/edit-nodes.ts'
-import { edit, editor, lookInto } from '../../state/editor/editor.ts'
+import { edit, lookInside } from '../../state/editor/editor.ts'
 import { TITLE_HEIGHT } from '../../state/editor/new-node.ts'
 import {
   allInputs,
@@ -107,7 +107,7 @@ function Title({ view, run, peer, problems }: EditorNodeData) {
           className="collapse-button nodrag"
           aria-label={`Look inside ${view.title}`}
           title="Look inside"
-          onClick={() => lookInto([...editor.get().path, view.id])}
+          onClick={() => lookInside(view.id)}
         >
           <IconZoomIn size={14} />
         </button>

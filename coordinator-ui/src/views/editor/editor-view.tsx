@@ -11,7 +11,8 @@ import { ReactFlowProvider } from '@xyflow/react'
 import { useEffect, useMemo, useState } from 'react'
 import { WithDefinitions } from '../../components/with-definitions.tsx'
 import { defaultPrompt } from '../../state/default-prompt.ts'
-import { editor, keepEditor, openDocument, UNNAMED } from '../../state/editor/editor.ts'
+import { editor, keepEditor, openDocument, setRefusal } from '../../state/editor/editor.ts'
+import { UNNAMED } from '../../state/editor/editor-state.ts'
 import { isEmpty, workflowOfPrompt } from '../../state/editor/from-prompt.ts'
 import { useStore } from '../../state/store.ts'
 import { Canvas } from './canvas.tsx'
@@ -51,7 +52,7 @@ function Editor({ definitions }: { readonly definitions: NodeDefinitions }) {
 function Workbench() {
   const files = useFiles()
   const [isSnapping, setSnapping] = useState(false)
-  const { history, path } = useStore(editor)
+  const { history, path, refusal } = useStore(editor)
   const { workflow } = history.present
   return (
     <div className="editor">
@@ -61,7 +62,8 @@ function Workbench() {
       <WayInside />
       {isEmpty(workflow) && <Start />}
       <RunPanel />
-      <FileProblem files={files} />
+      <Problem text={files.problem} onClose={files.dismiss} />
+      <Problem text={refusal} onClose={() => setRefusal(undefined)} />
       <NewerFile files={files} />
       <Dropping files={files} />
       {files.asking !== undefined && <SaveDialog key={files.asking.taken} files={files} />}
@@ -95,13 +97,18 @@ function Start() {
   )
 }
 
-function FileProblem({ files }: { readonly files: Files }) {
-  if (files.problem === undefined) return null
+interface ProblemProps {
+  readonly text: string | undefined
+  readonly onClose: () => void
+}
+
+function Problem({ text, onClose }: ProblemProps) {
+  if (text === undefined) return null
   return (
     <Alert color="red" role="alert" className="editor-file-problem">
       <Group wrap="nowrap" align="flex-start" justify="space-between">
-        <Text size="sm">{files.problem}</Text>
-        <CloseButton aria-label="Close" onClick={files.dismiss} />
+        <Text size="sm">{text}</Text>
+        <CloseButton aria-label="Close" onClick={onClose} />
       </Group>
     </Alert>
   )

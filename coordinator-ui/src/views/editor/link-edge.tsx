@@ -40,6 +40,7 @@ export const LinkEdge = memo((props: EdgeProps<LinkEdgeData>) => {
             key={point.id}
             point={point}
             colour={String(style?.stroke)}
+            isDragged={point.id === dragged?.id}
             isReadOnly={isReadOnly}
             onDrag={setDragged}
           />
@@ -52,6 +53,7 @@ export const LinkEdge = memo((props: EdgeProps<LinkEdgeData>) => {
 interface LinkPointProps {
   readonly point: RoutePoint
   readonly colour: string
+  readonly isDragged: boolean
   readonly isReadOnly: boolean
   /** Where it is on its way; undefined when it has arrived. */
   readonly onDrag: (point: RoutePoint | undefined) => void
@@ -66,7 +68,7 @@ const STEPS: { readonly [key: string]: Point } = {
   ArrowDown: { x: 0, y: STEP },
 }
 
-function LinkPoint({ point, colour, isReadOnly, onDrag }: LinkPointProps) {
+function LinkPoint({ point, colour, isDragged, isReadOnly, onDrag }: LinkPointProps) {
   const { screenToFlowPosition } = useReactFlow()
   const { id, x, y } = point
   const style = { transform: `translate(-50%, -50%) translate(${x}px, ${y}px)`, background: colour }
@@ -95,9 +97,10 @@ function LinkPoint({ point, colour, isReadOnly, onDrag }: LinkPointProps) {
         onDrag({ id, ...screenToFlowPosition({ x: clientX, y: clientY }) })
       }}
       onPointerUp={() => {
-        edit((graph) => movePoint(graph, id, { x, y }))
+        if (isDragged) edit((graph) => movePoint(graph, id, { x, y }))
         onDrag(undefined)
       }}
+      onPointerCancel={() => onDrag(undefined)}
     />
   )
 }

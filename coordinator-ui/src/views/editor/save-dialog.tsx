@@ -2,7 +2,8 @@
 import { Alert, Button, Group, Stack, TextInput } from '@mantine/core'
 import { useState } from 'react'
 import { Dialog } from '../../components/dialog.tsx'
-import { currentDocument, UNNAMED } from '../../state/editor/editor.ts'
+import { currentDocument } from '../../state/editor/editor.ts'
+import { UNNAMED } from '../../state/editor/editor-state.ts'
 import type { Files } from './use-files.ts'
 
 /** What no operating system takes as a file's name. */

@@ -10,14 +10,18 @@ import { draft } from '../../state/draft.ts'
 import { emptyWorkflow, openedWorkflow } from '../../state/editor/document.ts'
 import {
   currentDocument,
-  type Document,
   editor,
   endStep,
-  isDirty,
   markSaved,
   openDocument,
-  UNNAMED,
+  refreshDocument,
 } from '../../state/editor/editor.ts'
+import {
+  type Document,
+  type FolderFile,
+  isDirty,
+  UNNAMED,
+} from '../../state/editor/editor-state.ts'
 import { workflowOfPrompt } from '../../state/editor/from-prompt.ts'
 import { readDraft } from '../../state/read-draft.ts'
 import { useStore } from '../../state/store.ts'
@@ -32,6 +36,16 @@ export async function readDocumentFile(
 ): Promise<Document> {
   const { name = file.name, prompt, workflow } = await readDraft(file, definitions)
   return { name, workflow: workflow ?? workflowOfPrompt(prompt, definitions) }
+}
+
+/** A workflow of the user's folder, and when it was written. */
+async function readFolder(
+  name: string,
+): Promise<{ readonly document: Document; readonly file: FolderFile }> {
+  // Asked for first: what is written meanwhile counts as newer.
+  const modifiedAtMs = (await modifiedAtMsOf(name)) ?? 0
+  const workflow = openedWorkflow((await readWorkflow(name)) ?? null)
+  return { document: { name, workflow }, file: { name, modifiedAtMs } }
 }
 
 export function useFiles() {
@@ -58,11 +72,14 @@ export function useFiles() {
       if (from instanceof File) {
         return openDocument(await readDocumentFile(from, definitions), { isSaved: true })
       }
-      // Asked for first: what is written meanwhile counts as newer.
-      const modifiedAtMs = (await modifiedAtMsOf(from)) ?? 0
-      const workflow = openedWorkflow((await readWorkflow(from)) ?? null)
-      const file = { name: from, modifiedAtMs }
-      openDocument({ name: from, workflow }, { isSaved: true, file })
+      const { document, file } = await readFolder(from)
+      openDocument(document, { isSaved: true, file })
+    },
+  })
+  const refresh = useMutation({
+    mutationFn: async (name: string) => {
+      const { document, file } = await readFolder(name)
+      refreshDocument(document, file)
     },
   })
   const use = useMutation({
@@ -73,7 +90,7 @@ export function useFiles() {
       navigate('/')
     },
   })
-  const newer = useNewerFile(open.mutate)
+  const newer = useNewerFile(refresh.mutate)
   /** What has a name in the folder already is written over; everything else is asked for. */
   const saveNow = (onSaved?: () => void) => {
     const { name } = currentDocument()
@@ -81,14 +98,15 @@ export function useFiles() {
     if (name === UNNAMED) setAsking(onSaved ? { onSaved } : {})
     else save.mutate({ name, overwrite, ...(onSaved && { onSaved }) })
   }
-  const problem = [save, open, use].find(({ error }) => error !== null)?.error?.message
+  const mutations = [save, open, refresh, use]
+  const problem = mutations.find(({ error }) => error !== null)?.error?.message
   return {
     asking,
     problem,
     newer,
     isSaving: save.isPending,
     dismiss: () => {
-      for (const one of [save, open, use]) one.reset()
+      for (const one of mutations) one.reset()
     },
     startNew: () => openDocument({ name: UNNAMED, workflow: emptyWorkflow() }, { isSaved: true }),
     open: (from: string | File) => open.mutate(from),
@@ -114,7 +132,7 @@ export function useFiles() {
  * official frontend, say. What was not changed here is opened anew.
  * @returns the name of a newer file, where opening it would lose changes.
  */
-function useNewerFile(open: (name: string) => void): string | undefined {
+function useNewerFile(refresh: (name: string) => void): string | undefined {
   const state = useStore(editor)
   const { file } = state
   const { data: modifiedAtMs } = useQuery({
@@ -128,7 +146,7 @@ function useNewerFile(open: (name: string) => void): string | undefined {
   const name = file?.name
   // biome-ignore lint/correctness/useExhaustiveDependencies: once for each newer file
   useEffect(() => {
-    if (isOpened && name !== undefined) open(name)
+    if (isOpened && name !== undefined) refresh(name)
   }, [isOpened, name, modifiedAtMs])
   return isNewer && !isOpened ? name : undefined
 }

@@ -1,7 +1,7 @@
 /** The keys of the editor: those of ComfyUI where it has one. */
 import { useReactFlow } from '@xyflow/react'
 import { useEffect, useRef } from 'react'
-import { editor, lookInto, redo, undo } from '../../state/editor/editor.ts'
+import { lookOut, redo, undo } from '../../state/editor/editor.ts'
 import { useActions } from './actions.ts'
 import { useEditorContext } from './editor-context.ts'
 import { RENAME } from './title-field.tsx'
@@ -55,7 +55,7 @@ export function useShortcuts(): void {
       delete: actions.remove,
       backspace: actions.remove,
       f2: renameFocused,
-      escape: () => lookInto(editor.get().path.slice(0, -1)),
+      escape: lookOut,
       '.': () => void fitView({ padding: 0.08, maxZoom: 1, duration: 200 }),
     }
     const press = (event: KeyboardEvent) => {
