@@ -280,6 +280,23 @@ t.test('a subgraph is looked into, changed and run', { skip: withoutBrowser }, a
     t.strictSame(after, before)
     t.match(text, /"cfg"|, ?3, ?"euler"|,3,"euler"/)
   })
+
+  await t.test('it is not pasted into itself, and undoing the copy leads out of it', async (t) => {
+    await page.keyboard.press('Control+a')
+    await page.keyboard.press('Control+c')
+    await page.keyboard.press('Control+v')
+    await becomes(t, () => nodes(page).count(), 12)
+    const inside = page.getByRole('button', { name: 'Look inside Sampler+Decode' })
+    await inside.last().press('Enter')
+    await becomes(t, () => nodes(page).count(), 4)
+    await page.keyboard.press('Control+v')
+    await page.getByRole('alert').getByText('cannot contain itself').waitFor()
+    await page.keyboard.press('Control+z')
+    await becomes(t, () => nodes(page).count(), 6)
+    t.equal(await page.getByRole('navigation', { name: 'Subgraph' }).count(), 0)
+    await inside.press('Enter')
+    await becomes(t, () => nodes(page).count(), 4)
+  })
   t.strictSame(complaints, [])
 })
 

@@ -39,11 +39,8 @@ import {
 } from '../../../../coordinator-ui/src/state/editor/history.ts'
 import { linkRoutes } from '../../../../coordinator-ui/src/state/editor/link-routes.ts'
 import { newNode } from '../../../../coordinator-ui/src/state/editor/new-node.ts'
-import {
-  allInputs,
-  nodeView,
-  slotOfInput,
-} from '../../../../coordinator-ui/src/state/editor/node-view.ts'
+import { allInputs, slotOfInput } from '../../../../coordinator-ui/src/state/editor/node-parts.ts'
+import { nodeView } from '../../../../coordinator-ui/src/state/editor/node-view.ts'
 import { graphAt, withGraphAt } from '../../../../coordinator-ui/src/state/editor/open-graph.ts'
 import { definitions, drawings, parsed, promptOf, seeded } from './workflows.ts'
 

@@ -18,7 +18,8 @@ import {
   writeLink,
 } from './document.ts'
 import { asWidget, released, suits } from './edit-primitives.ts'
-import { allInputs, type InputView, type NodeView, slotOfInput, viewById } from './node-view.ts'
+import { allInputs, type InputView, slotOfInput } from './node-parts.ts'
+import { type NodeView, viewById } from './node-view.ts'
 
 export interface OutputPlace {
   readonly nodeId: EditorNodeId

@@ -2,7 +2,8 @@
 import { objectOf } from '@comfymesh/protocol/convert/document'
 import type { JsonObject, JsonValue } from '@comfymesh/protocol/json'
 import { listOf } from './document.ts'
-import type { NodeView, WidgetView } from './node-view.ts'
+import type { WidgetView } from './node-parts.ts'
+import type { NodeView } from './node-view.ts'
 import type { WidgetControl } from './widget-control.ts'
 
 /** As ComfyUI's frontend calls the output of one that feeds nothing. */

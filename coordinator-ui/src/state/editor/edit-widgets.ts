@@ -10,7 +10,8 @@ import {
   type Workflow,
   withNode,
 } from './document.ts'
-import { type NodeView, nodeView, viewById, type WidgetView } from './node-view.ts'
+import type { WidgetView } from './node-parts.ts'
+import { type NodeView, nodeView, viewById } from './node-view.ts'
 import { steppedNumber } from './widget-control.ts'
 
 /** What ComfyUI's frontend does with a value after each run. */

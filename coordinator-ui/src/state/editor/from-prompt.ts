@@ -13,7 +13,8 @@ import { connect } from './edit-links.ts'
 import { addNode, setTitle } from './edit-nodes.ts'
 import { setWidget } from './edit-widgets.ts'
 import { newNode, TITLE_HEIGHT } from './new-node.ts'
-import { allInputs, nodeView, pairOf, viewById } from './node-view.ts'
+import { allInputs } from './node-parts.ts'
+import { nodeView, pairOf, viewById } from './node-view.ts'
 
 const GAP_X = 60
 const GAP_Y = 40

@@ -1,12 +1,8 @@
 /** The drawing: nodes, links and frames, and what is done to them with pointer and keys. */
-import type { NodeDefinitions } from '@comfymesh/protocol/workflow'
 import { useComputedColorScheme } from '@mantine/core'
 import {
   Background,
-  type Connection,
   Controls,
-  type Edge,
-  type FinalConnectionState,
   MiniMap,
   type NodeChange,
   ReactFlow,
@@ -15,18 +11,8 @@ import {
 } from '@xyflow/react'
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'react'
 import type { Point } from '../../state/editor/document.ts'
-import {
-  canConnect,
-  connect,
-  connectToNode,
-  type InputPlace,
-  type LooseLink,
-  type OutputPlace,
-  removeLinks,
-} from '../../state/editor/edit-links.ts'
-import { currentGraph, edit, editor, lookInside } from '../../state/editor/editor.ts'
+import { edit, editor, lookInside } from '../../state/editor/editor.ts'
 import { openGraph } from '../../state/editor/editor-state.ts'
-import { allInputs, viewById } from '../../state/editor/node-view.ts'
 import { useStore } from '../../state/store.ts'
 import { useEditorContext } from './editor-context.ts'
 import { EditorNode, type EditorNodeData } from './editor-node.tsx'
@@ -47,6 +33,7 @@ import { GroupNode } from './group-node.tsx'
 import { LinkEdge, type LinkEdgeData } from './link-edge.tsx'
 import { SelectionTools } from './selection-tools.tsx'
 import { useAddNode } from './use-add-node.ts'
+import { useLinking } from './use-linking.ts'
 import { useNodeData } from './use-node-data.ts'
 import { useShortcuts } from './use-shortcuts.ts'
 
@@ -204,97 +191,4 @@ function useFlow() {
 function commitMoves(nodes: readonly FlowNode[]): void {
   const ends = new Map<string, Point>(nodes.map(({ id, position }) => [id, position]))
   edit((workflow) => movedWorkflow(workflow, ends), `move ${[...ends.keys()].join()}`)
-}
-
-function useLinking() {
-  const { definitions, isReadOnly } = useEditorContext()
-  const { addAt } = useAddNode()
-  const { screenToFlowPosition } = useReactFlow()
-  const reconnecting = useRef<'no' | 'aiming' | 'done'>('no')
-
-  const isValidConnection = (connection: Connection | Edge) => {
-    const ends = endsOf(connection)
-    return ends !== undefined && canConnect(currentGraph(), ends.from, ends.to, definitions)
-  }
-  const onConnect = (connection: Connection) => {
-    const ends = endsOf(connection)
-    if (ends) edit((workflow) => connect(workflow, ends.from, ends.to, definitions))
-  }
-  const onConnectEnd = (event: MouseEvent | TouchEvent, state: FinalConnectionState) => {
-    // A socket that does not fit was aimed at, and nothing else.
-    if (state.toHandle || reconnecting.current !== 'no' || isReadOnly) return
-    const loose = looseEndOf(state, definitions)
-    if (loose === undefined) return
-    const { clientX: x, clientY: y } = 'clientX' in event ? event : event.changedTouches[0]!
-    const nodeId = nodeIdAt({ x, y })
-    if (nodeId === undefined) addAt({ x, y }, screenToFlowPosition({ x, y }), loose)
-    else edit((workflow) => connectToNode(workflow, loose, nodeId, definitions))
-  }
-  return {
-    isValidConnection,
-    onConnect,
-    onConnectEnd,
-    onReconnectStart: () => {
-      reconnecting.current = 'aiming'
-    },
-    onReconnect: (old: Edge, connection: Connection) => {
-      reconnecting.current = 'done'
-      const ends = endsOf(connection)
-      if (ends === undefined) return
-      edit((workflow) => {
-        const cut = removeLinks(workflow, new Set([old.id]))
-        const linked = connect(cut, ends.from, ends.to, definitions)
-        return linked === cut ? workflow : linked
-      })
-    },
-    // Let go in empty space: the link is taken away.
-    onReconnectEnd: (_: MouseEvent | TouchEvent, old: Edge) => {
-      if (reconnecting.current === 'aiming') {
-        edit((workflow) => removeLinks(workflow, new Set([old.id])))
-      }
-      reconnecting.current = 'no'
-    },
-  }
-}
-
-interface Ends {
-  readonly from: OutputPlace
-  readonly to: InputPlace
-}
-
-function endsOf({
-  source,
-  sourceHandle,
-  target,
-  targetHandle,
-}: Connection | Edge): Ends | undefined {
-  if (!sourceHandle?.startsWith('out ') || !targetHandle?.startsWith('in ')) return undefined
-  return {
-    from: { nodeId: source, slot: Number(sourceHandle.slice('out '.length)) },
-    to: { nodeId: target, key: targetHandle.slice('in '.length) },
-  }
-}
-
-/** The node below a point of the page. */
-function nodeIdAt({ x, y }: Point): string | undefined {
-  const node = document.elementFromPoint(x, y)?.closest('.react-flow__node-node')
-  return node?.getAttribute('data-id') ?? undefined
-}
-
-function looseEndOf(
-  { fromHandle }: FinalConnectionState,
-  definitions: NodeDefinitions,
-): LooseLink | undefined {
-  if (!fromHandle?.id) return undefined
-  const { id: handle, nodeId } = fromHandle
-  const view = viewById(currentGraph(), nodeId, definitions)
-  if (view === undefined) return undefined
-  if (fromHandle.type === 'source') {
-    const slot = Number(handle.slice('out '.length))
-    const output = view.outputs[slot]
-    return output && { side: 'output', type: output.type, from: { nodeId, slot } }
-  }
-  const key = handle.slice('in '.length)
-  const input = allInputs(view).find((one) => one.key === key)
-  return input && { side: 'input', type: input.type, to: { nodeId, key } }
 }

@@ -6,30 +6,18 @@ import {
   IconChevronRight,
   IconZoomIn,
 } from '@tabler/icons-react'
-import {
-  Handle,
-  type Node,
-  type NodeProps,
-  NodeResizeControl,
-  Position,
-  useUpdateNodeInternals,
-} from '@xyflow/react'
+import { type Node, type NodeProps, NodeResizeControl, useUpdateNodeInternals } from '@xyflow/react'
 import { memo, useEffect } from 'react'
 import { fileUrl } from '../../api/comfyui.ts'
 import { groundOf } from '../../state/editor/colours.ts'
 import { resizeNode, setTitle, toggleCollapsed } from '../../state/editor/edit-nodes.ts'
 import { edit, lookInside } from '../../state/editor/editor.ts'
 import { TITLE_HEIGHT } from '../../state/editor/new-node.ts'
-import {
-  allInputs,
-  type InputView,
-  type NodeView,
-  type OutputView,
-} from '../../state/editor/node-view.ts'
+import { allInputs } from '../../state/editor/node-parts.ts'
+import type { NodeView } from '../../state/editor/node-view.ts'
 import type { NodeProblem, NodeRun } from '../../state/editor/run-state.ts'
-import { colourOf } from '../../state/graph.ts'
 import { useEditorContext } from './editor-context.ts'
-import { useInputPicker, useOutputPicker } from './link-pickers.ts'
+import { HiddenSockets, Input, Output, WidgetSocket } from './node-sockets.tsx'
 import { TitleField } from './title-field.tsx'
 import { WidgetField } from './widget-field.tsx'
 
@@ -44,9 +32,6 @@ export interface EditorNodeData extends Record<string, unknown> {
 }
 
 export type EditorNodeType = Node<EditorNodeData, 'node'>
-
-export const inputHandle = (key: string) => `in ${key}`
-export const outputHandle = (slot: number) => `out ${slot}`
 
 export const EditorNode = memo(({ data, selected }: NodeProps<EditorNodeType>) => {
   const { view, run, problems } = data
@@ -173,121 +158,6 @@ function Body({ view, run, problems, previewUrl }: EditorNodeData) {
         </p>
       ))}
       <Pictures run={run} previewUrl={previewUrl} title={view.title} />
-    </div>
-  )
-}
-
-interface SocketProps<Socket> {
-  readonly view: NodeView
-  readonly problem?: string | undefined
-  readonly input?: Socket
-}
-
-function Input({ view, input, problem }: SocketProps<InputView | undefined>) {
-  const pick = useInputPicker(view)
-  const { isReadOnly } = useEditorContext()
-  if (input === undefined) return <span />
-  const state = input.linkId === undefined ? 'not linked' : 'linked'
-  return (
-    <span className="socket" data-optional={input.isOptional} data-wrong={problem !== undefined}>
-      <InputHandle input={input} />
-      <button
-        type="button"
-        className="socket-name"
-        disabled={isReadOnly}
-        title={input.tooltip ?? input.type}
-        aria-label={`Input ${input.label || input.type} of ${view.title}, ${state}. Choose what feeds it.`}
-        onClick={({ currentTarget }) => pick(input, currentTarget)}
-      >
-        {input.label || input.type}
-      </button>
-    </span>
-  )
-}
-
-/** The socket beside a widget: a link there takes the place of the value. */
-function WidgetSocket({ view, input }: { readonly view: NodeView; readonly input: InputView }) {
-  const pick = useInputPicker(view)
-  const { isReadOnly } = useEditorContext()
-  return (
-    <span className="widget-socket" data-linked={input.linkId !== undefined}>
-      <InputHandle input={input} />
-      {input.linkId !== undefined && (
-        <button
-          type="button"
-          className="socket-name"
-          disabled={isReadOnly}
-          aria-label={`Input ${input.label} of ${view.title}, linked. Choose what feeds it.`}
-          onClick={({ currentTarget }) => pick(input, currentTarget)}
-        >
-          {input.label}
-        </button>
-      )}
-    </span>
-  )
-}
-
-function InputHandle({ input }: { readonly input: InputView }) {
-  return (
-    <Handle
-      type="target"
-      position={Position.Left}
-      id={inputHandle(input.key)}
-      data-linked={input.linkId !== undefined}
-      style={{ ['--socket' as string]: colourOf(input.type) }}
-    />
-  )
-}
-
-function Output({
-  view,
-  output,
-}: {
-  readonly view: NodeView
-  readonly output: OutputView | undefined
-}) {
-  const pick = useOutputPicker(view)
-  const { isReadOnly } = useEditorContext()
-  if (output === undefined) return <span />
-  return (
-    <span className="socket socket-output">
-      <button
-        type="button"
-        className="socket-name"
-        disabled={isReadOnly}
-        title={output.type}
-        aria-label={`Output ${output.name} of ${view.title}. Choose what it feeds.`}
-        onClick={({ currentTarget }) => pick(output, currentTarget)}
-      >
-        {output.name}
-      </button>
-      <Handle
-        type="source"
-        position={Position.Right}
-        id={outputHandle(output.slot)}
-        data-linked={output.isLinked}
-        style={{ ['--socket' as string]: colourOf(output.type) }}
-      />
-    </span>
-  )
-}
-
-/** Links of a collapsed node end at its title. */
-function HiddenSockets({ view }: { readonly view: NodeView }) {
-  return (
-    <div className="hidden-sockets">
-      {allInputs(view).map((input) => (
-        <InputHandle key={input.key} input={input} />
-      ))}
-      {view.outputs.map(({ slot, type }) => (
-        <Handle
-          key={slot}
-          type="source"
-          position={Position.Right}
-          id={outputHandle(slot)}
-          style={{ ['--socket' as string]: colourOf(type) }}
-        />
-      ))}
     </div>
   )
 }

@@ -5,16 +5,13 @@ import { linksOf, nodesOf, type Point, type Workflow } from '../../state/editor/
 import { groupsOf, moveGroup, moveNodes } from '../../state/editor/edit-nodes.ts'
 import { linkRoutes } from '../../state/editor/link-routes.ts'
 import { TITLE_HEIGHT } from '../../state/editor/new-node.ts'
-import { allInputs, type NodeView, nodeView } from '../../state/editor/node-view.ts'
+import { allInputs } from '../../state/editor/node-parts.ts'
+import { type NodeView, nodeView } from '../../state/editor/node-view.ts'
 import { colourOf } from '../../state/graph.ts'
-import {
-  type EditorNodeData,
-  type EditorNodeType,
-  inputHandle,
-  outputHandle,
-} from './editor-node.tsx'
+import type { EditorNodeData, EditorNodeType } from './editor-node.tsx'
 import type { GroupNodeData } from './group-node.tsx'
 import type { LinkEdgeData } from './link-edge.tsx'
+import { inputHandle, outputHandle } from './node-sockets.tsx'
 
 export type FlowNode = EditorNodeType | GroupNodeData
 

@@ -4,13 +4,8 @@ import type { Workflow } from '../../state/editor/document.ts'
 import { nodesOf } from '../../state/editor/document.ts'
 import { canConnect, connect, removeLinks } from '../../state/editor/edit-links.ts'
 import { currentGraph, edit } from '../../state/editor/editor.ts'
-import {
-  allInputs,
-  type InputView,
-  type NodeView,
-  nodeView,
-  type OutputView,
-} from '../../state/editor/node-view.ts'
+import { allInputs, type InputView, type OutputView } from '../../state/editor/node-parts.ts'
+import { type NodeView, nodeView } from '../../state/editor/node-view.ts'
 import type { Choice } from '../../state/editor/search.ts'
 import { useEditorContext } from './editor-context.ts'
 

@@ -11,7 +11,7 @@ import { useRef, useState } from 'react'
 import { uploadPicture } from '../../api/comfyui.ts'
 import { AFTER_RUN, setAfterRun, setWidget } from '../../state/editor/edit-widgets.ts'
 import { edit, endStep } from '../../state/editor/editor.ts'
-import type { WidgetView } from '../../state/editor/node-view.ts'
+import type { WidgetView } from '../../state/editor/node-parts.ts'
 import {
   type DecimalControl,
   type IntegerControl,
