@@ -21,7 +21,7 @@ import { type JobRunModules, runJob } from './job-run.ts'
 import { createJobSlots, type JobSlotsModules } from './job-slots.ts'
 import { lightened } from './light-request.ts'
 import { createLiveJob, type JobUpdate, type LiveJob } from './live-job.ts'
-import { createQueueEdits, type QueueEdits } from './queue-edits.ts'
+import { createQueueEdits, type QueueEdits, type RunningJob } from './queue-edits.ts'
 import { createQueueRoom, DEFAULT_QUEUE_LIMIT, MAX_QUEUED_BYTES } from './queue-room.ts'
 import { recoverJobs } from './recovery.ts'
 import { AGENT_STOPS, NOT_ACCEPTED } from './stage-run.ts'
@@ -81,9 +81,7 @@ export interface JobRunnerModules extends JobRunModules, JobSlotsModules {
 /** After these there may be a peer with nothing to do. */
 const makeRoom = new Set<JobEvent['type']>(['planned', 'stage-finished', 'paused'])
 
-interface Running {
-  readonly job: LiveJob
-  readonly controller: AbortController
+interface Running extends RunningJob {
   readonly ended: Promise<void>
   /** Where it runs is known, so that the next job can be planned. */
   isPlanned: boolean
@@ -229,6 +227,7 @@ export function createJobRunner(options: JobRunnerOptions, modules: JobRunnerMod
     ...createQueueEdits({
       ...jobModules,
       queue,
+      running: (id) => running.get(id),
       nextNumber: store.nextNumber,
       reconsider: runWaiting,
       planAfter: (state, answer) =>

@@ -1,7 +1,8 @@
 /** A job that has not ended: its state, and the one way to change it. */
 import { foldJob, isFinished, type JobEvent, type JobState } from '@comfymesh/protocol/job'
 import type { Picture } from '../executors/executor.ts'
-import type { JobRecord, JobStore } from '../store/jobs.ts'
+import type { JobRecord } from '../store/job-events.ts'
+import type { JobStore } from '../store/jobs.ts'
 
 type WithoutStamp<T> = T extends JobEvent ? Omit<T, 'jobId' | 'atMs'> : never
 /** An event before it is known when it happened and to which job. */
@@ -15,10 +16,13 @@ export interface JobUpdate extends JobRecord {
 export interface LiveJob {
   readonly state: JobState
   /**
-   * The state for everybody else, as it was told: a job runs until its end is on disk, so that
-   * clients find it in the queue or in the history at any moment.
+   * The state for everybody else, as it was told, save that a job runs from its beginning on: it is
+   * not in the queue any more. It runs until its end is on disk, so that clients find it in the
+   * queue or in the history at any moment.
    */
   readonly known: JobState
+  /** The disk refused its acceptance: nothing of it is told. Certain when it is settled. */
+  readonly isRefused: boolean
   /**
    * Folds the event into the state, for recordAll; undefined when it changes nothing. Only while
    * the job does not run.
@@ -82,6 +86,9 @@ export function createLiveJob(
     get known() {
       return known
     },
+    get isRefused() {
+      return isRefused
+    },
     fold(change) {
       const record = fold(change)
       if (!isFinished(state)) known = state
@@ -90,6 +97,7 @@ export function createLiveJob(
     record(change, preview) {
       const record = fold(change)
       if (record === undefined || isRefused) return told
+      if (change.type === 'started') known = record.state
       told = tell(record, preview, told).catch((error: unknown) =>
         modules.warn(`job ${record.event.jobId}: ${change.type} could not be told`, error),
       )
@@ -99,13 +107,26 @@ export function createLiveJob(
   }
 }
 
-/** Writes what happened to several jobs down at once, and tells it. */
+/** What is to happen to a job. */
+export interface PlannedChange {
+  readonly job: LiveJob
+  readonly change: JobChange
+}
+
+/** Folds changes of jobs that do not run at once; writes them down together, and tells them. */
 export async function recordAll(
-  records: readonly JobRecord[],
+  changes: readonly PlannedChange[],
   modules: LiveJobModules,
 ): Promise<void> {
+  const folded = changes.flatMap(({ job, change }) => {
+    const record = job.fold(change)
+    return record === undefined ? [] : [{ job, record }]
+  })
+  if (folded.length === 0) return
+  const records = folded.map(({ record }) => record)
   await keep(records, modules)
-  for (const record of records) modules.publish(record)
+  await Promise.all(folded.map(({ job }) => job.settled()))
+  for (const { job, record } of folded) if (!job.isRefused) modules.publish(record)
 }
 
 async function keep(records: readonly JobRecord[], { store, warn }: LiveJobModules): Promise<void> {

@@ -27,8 +27,8 @@ export interface SavingRecord {
 
 export interface PictureFiles {
   /**
-   * Saves one node's pictures with these texts inside; each file appears whole or not at all, none is overwritten,
-   * and one that a former attempt saved is not saved again.
+   * Saves one node's pictures with these texts inside; each file appears whole or not at all, none
+   * is overwritten, and one that a former attempt saved is not saved again.
    * @throws MeshError `node_failed` for a prefix that leaves the folder, `storage_failed`.
    */
   save(

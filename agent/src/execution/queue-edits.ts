@@ -1,4 +1,4 @@
-/** What users do to jobs that wait: order them, answer for them, cancel them. */
+/** What users do to jobs: order those that wait, answer for them, cancel them wherever they are. */
 import { MeshError } from '@comfymesh/protocol/errors'
 import type { JobAnswer, JobState } from '@comfymesh/protocol/job'
 import type { Plan } from '@comfymesh/protocol/plan'
@@ -26,12 +26,24 @@ export interface QueueEdits {
    * @throws MeshError `not_found` as `answer`; otherwise as `previewAnswer`.
    */
   previewAnswer(id: string, answer: Exclude<JobAnswer, 'cancel'>): Promise<Plan>
+  /**
+   * Cancels jobs that wait, are paused or run.
+   * @returns those of them that had not ended.
+   */
+  cancel(ids: readonly string[]): Promise<string[]>
   /** Cancels jobs that have not begun, and paused ones. */
   cancelPending(ids: readonly string[] | 'all'): Promise<void>
 }
 
+export interface RunningJob {
+  readonly job: LiveJob
+  readonly controller: AbortController
+}
+
 export interface QueueEditsModules extends LiveJobModules {
   readonly queue: JobQueue<LiveJob>
+  /** The job of that id that is carried out, until its end or its question is told. */
+  readonly running: (id: string) => RunningJob | undefined
   /** See JobStore.nextNumber. */
   readonly nextNumber: () => number
   /** A job that waits may run by now. */
@@ -40,7 +52,7 @@ export interface QueueEditsModules extends LiveJobModules {
 }
 
 export function createQueueEdits(modules: QueueEditsModules): QueueEdits {
-  const { queue } = modules
+  const { queue, running } = modules
 
   function waiting(id: string): LiveJob {
     const job = queue.get(id)
@@ -55,13 +67,22 @@ export function createQueueEdits(modules: QueueEditsModules): QueueEdits {
   }
 
   async function reorder(places: readonly QueuePlace[]): Promise<void> {
-    const records = places.flatMap(({ id, number }) => {
-      const record = waiting(id).fold({ type: 'reordered', number })
-      return record === undefined ? [] : [record]
+    const changes = places.map(({ id, number }) => {
+      return { job: waiting(id), change: { type: 'reordered', number } as const }
     })
+    const told = recordAll(changes, modules)
     // In the same tick, so that no job begins by its old place.
     queue.sort()
-    await recordAll(records, modules)
+    await told
+  }
+
+  async function cancelPending(ids: readonly string[]): Promise<void> {
+    // All leave the queue before the first is written down, so that none begins meanwhile.
+    const jobs = ids.flatMap((id) => queue.remove(id) ?? [])
+    await recordAll(
+      jobs.map((job) => ({ job, change: { type: 'interrupted' } })),
+      modules,
+    )
   }
 
   return {
@@ -82,25 +103,33 @@ export function createQueueEdits(modules: QueueEditsModules): QueueEdits {
     },
     async answer(id, answer) {
       const job = paused(id)
-      const said = job.fold({ type: 'answered', answer })
+      const said = { type: 'answered', answer } as const
       if (answer === 'cancel') queue.remove(id)
-      const ended = answer === 'cancel' ? job.fold({ type: 'interrupted' }) : undefined
+      const changes = answer === 'cancel' ? [said, { type: 'interrupted' } as const] : [said]
       await recordAll(
-        [said, ended].filter((record) => record !== undefined),
+        changes.map((change) => ({ job, change })),
         modules,
       )
       modules.reconsider()
     },
-    async cancelPending(ids) {
-      const chosen = ids === 'all' ? queue.list().map(({ state }) => state.request.id) : ids
-      // All leave the queue before the first is written down, so that none begins meanwhile.
-      const jobs = chosen.flatMap((id) => queue.remove(id) ?? [])
-      await recordAll(
-        jobs.flatMap((job) => job.fold({ type: 'interrupted' }) ?? []),
-        modules,
-      )
+    async cancel(ids) {
+      const named = [...new Set(ids)]
+      // What has stopped by itself goes to its place first: the history, or the queue with a question.
+      const stopping = named.flatMap((id) => running(id) ?? []).filter(({ job }) => !isRunning(job))
+      await Promise.all(stopping.map(({ job }) => job.settled()))
+      const run = named.filter((id) => isRunning(running(id)?.job))
+      const waiting = named.filter((id) => queue.get(id) !== undefined)
+      for (const id of run) running(id)!.controller.abort()
+      await cancelPending(waiting)
+      return [...run, ...waiting]
     },
+    cancelPending: (ids) =>
+      cancelPending(ids === 'all' ? queue.list().map(({ state }) => state.request.id) : ids),
   }
+}
+
+function isRunning(job: LiveJob | undefined): boolean {
+  return job?.state.status === 'running'
 }
 
 function besideOf(target: Exclude<QueueTarget, { to: string }>): string {

@@ -41,7 +41,10 @@ export interface StageRecorderModules {
 
 export interface StageRecorder {
   readonly report: (report: StageReport) => void
-  /** When everything reported so far is recorded, though perhaps not yet written or told. @returns what the recording failed with. */
+  /**
+   * When everything reported so far is recorded, though perhaps not yet written or told.
+   * @returns what the recording failed with.
+   */
   settled(): Promise<MeshError | undefined>
 }
 

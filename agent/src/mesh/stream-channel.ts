@@ -29,7 +29,7 @@ export function streamChannel(stream: Stream, peerId: string, silenceMs: number)
     read: inbox.read,
     // A copy: muxer and encryption refer to what their windows have no room for, also after they
     // have said that more may come.
-    write: (bytes) => unlessSilent(writeChunk(stream, Uint8Array.from(bytes)), silenceMs, silent),
+    write: (bytes) => unlessSilent(writeChunk(stream, new Uint8Array(bytes)), silenceMs, silent),
     close() {
       stream.close().catch(() => stream.abort(new Error('closing failed')))
     },

@@ -3,6 +3,7 @@
  * shape that its type has. A peer that is wrong about this is not asked again.
  */
 import { MeshError } from '@comfymesh/protocol/errors'
+import type { JsonValue } from '@comfymesh/protocol/json'
 import type { PlannedStage } from '@comfymesh/protocol/plan'
 import {
   type Output,
@@ -86,12 +87,22 @@ function fits({ shape }: TensorShape, { type }: Output, { width, height, batch }
   )
 }
 
-/** ComfyUI's own nodes whose pictures are just as large as those they come from, by their input. */
-const passing: { readonly [classType: string]: string } = {
-  KSampler: 'latent_image',
-  KSamplerAdvanced: 'latent_image',
-  VAEDecode: 'samples',
+/** A kind of node whose pictures are just as large as those it takes from one of its inputs. */
+interface Passing {
+  readonly from: string
+  /** Where that depends on how many pixels a latent cell stands for, which is the VAE's affair. */
+  readonly vae?: string
 }
+
+/** ComfyUI's own. */
+const passing: { readonly [classType: string]: Passing } = {
+  KSampler: { from: 'latent_image' },
+  KSamplerAdvanced: { from: 'latent_image' },
+  VAEDecode: { from: 'samples', vae: 'vae' },
+}
+
+/** A VAE of its own file may stand for any number of pixels: `pixel_space` for one a cell. */
+const CHECKPOINT_LOADER = 'CheckpointLoaderSimple'
 
 /** Only where the prompt leaves no doubt: a guess must not put a peer in the wrong. */
 function certainSize(prompt: Prompt, { nodeId, type }: Output): Size | undefined {
@@ -103,10 +114,21 @@ function certainSize(prompt: Prompt, { nodeId, type }: Output): Size | undefined
     const { class_type, inputs }: Prompt[string] = prompt[id]!
     if (class_type === 'EmptyLatentImage') return sizeOf(inputs)
     if (!Object.hasOwn(passing, class_type)) return undefined
-    const source: unknown = inputs[passing[class_type]!]
-    id = isLink(source as never) ? (source as [NodeId, number])[0] : undefined
+    const { from, vae }: Passing = passing[class_type]!
+    if (vae !== undefined && classOf(prompt, sourceOf(inputs[vae])) !== CHECKPOINT_LOADER)
+      return undefined
+    id = sourceOf(inputs[from])
   }
   return undefined
+}
+
+/** The node that an input is linked to. */
+function sourceOf(input: JsonValue | undefined): NodeId | undefined {
+  return input !== undefined && isLink(input) ? input[0] : undefined
+}
+
+function classOf(prompt: Prompt, id: NodeId | undefined): string | undefined {
+  return id !== undefined && Object.hasOwn(prompt, id) ? prompt[id]!.class_type : undefined
 }
 
 function sizeOf({ width, height, batch_size: batch }: Prompt[string]['inputs']): Size | undefined {

@@ -39,6 +39,7 @@ export class Database extends Level<string, string> {
    */
   #mended: Promise<void> | undefined
   #isDamaged = false
+  #isClosed = false
   #syncTimer: NodeJS.Timeout | undefined
 
   /**
@@ -46,6 +47,10 @@ export class Database extends Level<string, string> {
    * @throws MeshError `storage_failed`
    */
   async write(writes: readonly Write[], { what, sync }: WriteOptions): Promise<void> {
+    if (this.#isClosed) {
+      const why = 'the database is closed, because the agent stops'
+      throw new MeshError('storage_failed', `${what} was not written to disk: ${why}.`)
+    }
     try {
       if (this.#isDamaged) await this.#mend()
       await this.batch([...writes], { sync: sync === 'now' })
@@ -57,6 +62,14 @@ export class Database extends Level<string, string> {
       const message = `${what} could not be written to disk: ${why}. Free some space, or check the disk of the data folder.`
       throw new MeshError('storage_failed', message, { cause })
     }
+  }
+
+  /** For good: what is written afterwards is refused. */
+  override async close(): Promise<void> {
+    this.#isClosed = true
+    this.#cancelSync()
+    await this.#mended?.catch(() => {})
+    await super.close()
   }
 
   /** Everything that was written before is synced with the next write that is. */
@@ -83,7 +96,7 @@ export class Database extends Level<string, string> {
   async #openAnew(): Promise<void> {
     // Asked first: a database that was closed and cannot be opened could not even be read.
     await needSpace(this.location)
-    await this.close()
+    await super.close()
     await this.open()
     this.#isDamaged = false
   }

@@ -1,9 +1,10 @@
 /** Jobs from acceptance to their end, with an executor of plain test nodes. */
+import { randomUUID } from 'node:crypto'
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { JobEvent, JobState } from '@comfymesh/protocol/job'
 import type { JsonObject } from '@comfymesh/protocol/json'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { startAgent } from '../../src/agent.ts'
 import type { JobRunner } from '../../src/execution/job-runner.ts'
 import type { Submission } from '../../src/execution/submissions.ts'
@@ -129,6 +130,92 @@ t.test('a job that the disk refuses after it began never was', async (t) => {
   const state = await ended(agent.jobs, await submit(agent.jobs, prompt))
   t.equal(state.status, 'completed')
   t.strictSame(readdirSync(join(agent.dataDir, 'output')), ['p_00001_.png'])
+})
+
+/** Replaces how the database writes until the test has ended; `writes` as text. */
+function holdDisk(t: Test, before: (writes: string) => Promise<void> | undefined) {
+  const { batch } = Database.prototype as unknown as {
+    batch: (...args: unknown[]) => Promise<void>
+  }
+  t.teardown(() => Object.assign(Database.prototype, { batch }))
+  Object.assign(Database.prototype, {
+    async batch(this: Database, ...args: unknown[]) {
+      await before(JSON.stringify(args[0]))
+      return batch.apply(this, args)
+    },
+  })
+}
+
+for (const { method, path, body } of [
+  { method: 'POST', path: '/v1/jobs/ID/cancel', body: {} },
+  { method: 'DELETE', path: '/v1/jobs/ID', body: undefined },
+  { method: 'POST', path: '/v1/queue/cancel', body: { ids: ['ID'] } },
+  { method: 'POST', path: '/api/jobs/ID/cancel', body: {} },
+  { method: 'POST', path: '/interrupt', body: { prompt_id: 'ID' } },
+])
+  t.test(`${method} ${path} before the disk has the beginning of the job`, async (t) => {
+    const executor = createFakeExecutor()
+    executor.gate = new Promise(() => {})
+    const { promise: disk, open } = gate()
+    const agent = await startTestAgent(t, executor)
+    t.teardown(open)
+    holdDisk(t, (writes) => (/type[\\":]*started/.test(writes) ? disk : undefined))
+    const id = await submit(agent.jobs, { 1: int(1), 3: out('1') })
+    while (agent.jobs.pending().length > 0) await new Promise(setImmediate)
+    const queue = await ask(agent, 'GET', '/v1/queue')
+    t.match(queue.body, { running: 1, queued: 0, jobs: [{ id, status: 'running' }] })
+    const named = body && JSON.stringify(body).replace('ID', id)
+    const { text } = await ask(agent, method, path.replace('ID', id), named)
+    t.match(text, /^$|"cancelled":(true|\[")/)
+    const end = ended(agent.jobs, id)
+    open()
+    t.equal((await end).status, 'interrupted')
+  })
+
+t.test('a job whose end is on its way to the disk is not cancelled', async (t) => {
+  const agent = await startTestAgent(t, createFakeExecutor())
+  const { promise: disk, open } = gate()
+  const { promise: isEnding, open: ending } = gate()
+  t.teardown(open)
+  holdDisk(t, (writes) => {
+    if (!/finished\//.test(writes)) return undefined
+    ending()
+    return disk
+  })
+  const id = await submit(agent.jobs, { 1: int(1), 3: out('1') })
+  await isEnding
+  const cancelled = agent.jobs.cancel([id])
+  open()
+  t.strictSame(await cancelled, [], 'it had ended, and is in the history now')
+  t.equal((await agent.jobs.job(id))?.status, 'completed')
+})
+
+t.test('what was done to a job that the disk refuses is not told', async (t) => {
+  const executor = createFakeExecutor()
+  const { promise, open } = gate()
+  executor.gate = promise
+  const { jobs } = await startTestAgent(t, executor)
+  const first = await submit(jobs, { 1: int(1), 3: out('1') })
+  const told: JobEvent['type'][] = []
+  const id = randomUUID()
+  jobs.subscribe(({ event }) => event.jobId === id && told.push(event.type))
+  const { promise: asked, open: refuse } = gate()
+  holdDisk(t, async (writes) => {
+    if (!writes.includes(id)) return
+    await asked
+    throw new Error('No space left on device')
+  })
+  const refused = t.rejects(submit(jobs, { 1: int(2), 3: out('1') }, { id }), {
+    code: 'storage_failed',
+  })
+  while (jobs.pending().length === 0) await new Promise(setImmediate)
+  const edits = [jobs.prioritise([id], 1), jobs.cancel([id])]
+  refuse()
+  await Promise.all([refused, ...edits])
+  t.strictSame(told, [])
+  t.equal(await jobs.job(id), undefined)
+  open()
+  t.equal((await ended(jobs, first)).status, 'completed')
 })
 
 t.test('a runner that dies once costs a retry, twice the job', async (t) => {

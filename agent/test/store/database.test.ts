@@ -121,6 +121,19 @@ t.test('after a write that failed the database is opened anew before the next', 
   t.equal(await database.get('key'), 'after')
 })
 
+t.test('a database that was closed stays closed', async (t) => {
+  const database = await openDatabase(t.testdir())
+  await database.close()
+  const late = database.write([{ type: 'put', key: 'key', value: 'late' }], { what: 'Job 7' })
+  await t.rejects(late, {
+    code: 'storage_failed',
+    message: 'Job 7 was not written to disk: the database is closed, because the agent stops.',
+  })
+  const again = database.write([{ type: 'put', key: 'key', value: 'late' }], { what: 'Job 7' })
+  await t.rejects(again, { code: 'storage_failed' })
+  t.equal(database.status, 'closed')
+})
+
 t.test('a folder that cannot be', async (t) => {
   const dataDir = join(t.testdir({ file: 'x' }), 'file')
   await t.rejects(openDatabase(dataDir), { code: 'storage_failed', message: /cannot be opened/ })

@@ -297,6 +297,62 @@ t.test('of a job whose acceptance the disk refuses nothing is written or known',
   t.equal((await store.unfinished()).length, 1, 'it may be submitted again')
 })
 
+const interrupted = (id: string): JobEvent => ({ type: 'interrupted', jobId: id, atMs: 9 })
+
+for (const { what, next, unfinished, finishedAtMs } of [
+  {
+    what: 'the acceptance of the next job of that id',
+    next: recordsOf([accepted('a'), { type: 'started', jobId: 'a', atMs: 10 }]),
+    unfinished: [{ status: 'running', startedAtMs: 10 }],
+    finishedAtMs: [],
+  },
+  {
+    what: 'all of the next job of that id',
+    next: recordsOf(ended('a', 11)),
+    unfinished: [],
+    finishedAtMs: [11],
+  },
+])
+  t.test(`the end of a job and, in one batch, ${what}`, async (t) => {
+    const { store, database, dataDir } = await open(t)
+    const [begun, started, end] = recordsOf([...ended('a', 1).slice(0, 2), interrupted('a')])
+    await store.append(begun!, started!)
+    await store.append(end!, ...next)
+    const listed = (of: JobStore) => of.entries().map((job) => job.finishedAtMs)
+    t.strictSame(listed(store), finishedAtMs)
+    await database.close()
+    const again = (await open(t, dataDir)).store
+    const left = await again.unfinished()
+    t.match(left, unfinished, 'after a kill too')
+    t.equal(left.length, unfinished.length)
+    t.strictSame(listed(again), finishedAtMs)
+  })
+
+t.test('a job that is accepted and ends in one batch replaces the one of its id', async (t) => {
+  const { store } = await open(t)
+  await append(store, ended('a', 5))
+  await store.append(...recordsOf(ended('a', 7)))
+  t.match(store.entries(), [{ id: 'a', finishedAtMs: 7 }])
+  t.match(await store.history(), [{ finishedAtMs: 7 }])
+})
+
+t.test('what was accepted in a batch that the disk refuses never was', async (t) => {
+  const { store, database } = await open(t)
+  const [begun, end] = recordsOf([accepted('old'), interrupted('old')])
+  await store.append(begun!)
+  const { batch } = database
+  Object.assign(database, { batch: async () => Promise.reject(new Error('full')) })
+  const refused = store.append(end!, ...recordsOf(ended('old', 11)), ...recordsOf(ended('new', 12)))
+  await t.rejects(refused, { code: 'storage_failed' })
+  Object.assign(database, { batch })
+  t.match(store.entries(), [{ id: 'old', status: 'interrupted', finishedAtMs: 9 }])
+  t.equal(await store.finished('new'), undefined)
+  await append(store, [accepted('later')])
+  t.match(store.entries(), [{ id: 'old', status: 'interrupted', finishedAtMs: 9 }])
+  t.equal(await store.finished('new'), undefined, 'nor is it written later')
+  t.match(await store.unfinished(), [{ request: { id: 'later' } }])
+})
+
 t.test('a damaged event costs its job at most', async (t) => {
   const { store, database, warnings } = await open(t)
   await append(store, [accepted('a'), { type: 'started', jobId: 'a', atMs: 2 }])

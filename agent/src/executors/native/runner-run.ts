@@ -24,7 +24,7 @@ export function runOnChild(
   }: ChildRunOptions & Pick<RunOptions, 'report'> & { readonly previews: boolean },
 ): Promise<StageResult> {
   let running: StageNode | undefined
-  let memoryRanOut = (): boolean | undefined => undefined
+  let memoryRanOut: ReturnType<typeof watchOomKills> | undefined
   return onChild<StageResult>(child, options, (run, settle) => {
     child.listen({
       events: ({ events }) => {
@@ -37,7 +37,7 @@ export function runOnChild(
       },
       finished: ({ result }) => settle.resolve(result),
       failed: ({ error }) => settle.reject(MeshError.fromReport(error)),
-      exited: (exit) => settle.exited(() => diedRunning(exit, running, memoryRanOut())),
+      exited: (exit) => settle.exited(() => diedRunning(exit, running, memoryRanOut?.())),
     })
     child.send({ type: 'run', run, stage, previews })
     // Reading what the system counts takes a millisecond, in which the child has begun.

@@ -88,13 +88,7 @@ function integerOf(text: string | null): number | undefined | null {
 
 /** @returns whether any of them ran or waited. */
 async function cancel(runner: JobRunner, ids: readonly string[]): Promise<boolean> {
-  const isOneOf = (job: { readonly request: { readonly id: string } }) =>
-    ids.includes(job.request.id)
-  const running = runner.running().filter(isOneOf)
-  const waiting = runner.pending().filter(isOneOf)
-  for (const job of running) runner.interrupt(job.request.id)
-  await runner.cancelPending(waiting.map((job) => job.request.id))
-  return running.length + waiting.length > 0
+  return (await runner.cancel(ids)).length > 0
 }
 
 async function cancelAll(runner: JobRunner, request: Request): Promise<Answer> {

@@ -13,10 +13,7 @@ import { parsedQuery } from './answers.ts'
 import { openEventStream } from './event-stream.ts'
 import { jobStateSchema, jobSummarySchema, listedJob } from './job-schemas.ts'
 
-type Jobs = Pick<
-  JobRunner,
-  'job' | 'subscribe' | 'entries' | 'summaries' | 'interrupt' | 'cancelPending' | 'forget'
->
+type Jobs = Pick<JobRunner, 'job' | 'subscribe' | 'entries' | 'summaries' | 'cancel' | 'forget'>
 
 const listParameters = {
   status: z
@@ -90,10 +87,9 @@ export function jobRoutes({ runner }: { readonly runner: Jobs }): Route[] {
         answers: { 200: { description: 'Done', schema: cancelledSchema }, ...noJob },
       },
       handle: async ({ params }) => {
-        const { status } = await findJob(runner, params.id!)
-        const cancelled = await cancel(runner, params.id!, status)
-        if (!cancelled) await runner.forget([params.id!])
-        return json({ id: params.id!, cancelled, status })
+        const answer = await cancel(runner, params.id!)
+        if (!answer.cancelled) await runner.forget([params.id!])
+        return json(answer)
       },
     },
     {
@@ -103,10 +99,7 @@ export function jobRoutes({ runner }: { readonly runner: Jobs }): Route[] {
         summary: 'Cancel a job that waits or runs',
         answers: { 200: { description: 'Done', schema: cancelledSchema }, ...noJob },
       },
-      handle: async ({ params }) => {
-        const { status } = await findJob(runner, params.id!)
-        return json({ id: params.id!, cancelled: await cancel(runner, params.id!, status), status })
-      },
+      handle: async ({ params }) => json(await cancel(runner, params.id!)),
     },
     {
       method: 'GET',
@@ -137,10 +130,11 @@ function noSuchJob(id: string): MeshError {
   return new MeshError('not_found', `There is no job ${id}. See GET /v1/jobs.`, { details: { id } })
 }
 
-async function cancel(runner: Jobs, id: string, status: JobState['status']): Promise<boolean> {
-  if (status === 'queued' || status === 'paused') await runner.cancelPending([id])
-  if (status === 'running') runner.interrupt(id)
-  return !isFinished({ status })
+/** @throws MeshError `not_found` */
+async function cancel(runner: Jobs, id: string): Promise<z.infer<typeof cancelledSchema>> {
+  const { status } = await findJob(runner, id)
+  const cancelled = await runner.cancel([id])
+  return { id, cancelled: cancelled.length > 0, status }
 }
 
 async function listJobs(runner: Jobs, request: Request): Promise<Answer> {

@@ -1,6 +1,5 @@
 /** The queue under /v1: what waits and for how long, and everything a user may do about it. */
 import { MeshError } from '@comfymesh/protocol/errors'
-import type { JobState } from '@comfymesh/protocol/job'
 import type { JsonObject } from '@comfymesh/protocol/json'
 import { z } from 'zod'
 import type { JobRunner } from '../../execution/job-runner.ts'
@@ -128,14 +127,8 @@ function changeRoute(
 
 /** @returns those that ran or waited. @throws MeshError `not_found` when none of them did. */
 async function cancel(runner: JobRunner, ids: readonly string[]): Promise<string[]> {
-  const chosen = new Set(ids)
-  const idsOf = (jobs: readonly JobState[]) =>
-    jobs.map(({ request }) => request.id).filter((id) => chosen.has(id))
-  const running = idsOf(runner.running())
-  const pending = idsOf(runner.pending())
-  for (const id of running) runner.interrupt(id)
-  await runner.cancelPending(pending)
-  if (running.length + pending.length > 0) return [...running, ...pending]
+  const cancelled = await runner.cancel(ids)
+  if (cancelled.length > 0) return cancelled
   const message = `${ids.length === 1 ? `Job ${ids[0]} neither waits nor runs` : 'None of these jobs waits or runs'}. See GET /v1/queue.`
   throw new MeshError('not_found', message, { details: { ids } })
 }

@@ -101,8 +101,8 @@ export function gatedLinear(network: Network, x: Value, name: string): Value {
 }
 
 export interface ConvolveOptions extends ConvolutionOptions {
-  /** [channels], added instead of the layer's own; null for none, where the caller adds it. */
-  readonly bias?: Value | null | undefined
+  /** What is added: the layer's own bias, nothing where the caller adds it, or [channels]. */
+  readonly bias?: 'own' | 'none' | Value
 }
 
 /** A convolution; without `padding` as much on all sides as keeps the size at stride 1. */
@@ -110,7 +110,7 @@ export function convolve(
   { graph, weights, dialect }: Network,
   x: Value,
   name: string,
-  { stride = 1, padding, bias }: ConvolveOptions = {},
+  { stride = 1, padding, bias = 'own' }: ConvolveOptions = {},
 ): Value {
   const { weight, branches } = weights.layer(
     `${name}.weight`,
@@ -119,7 +119,8 @@ export function convolve(
   const [, , height, width] = weight.shape as [number, number, number, number]
   const [above, left] = [height >> 1, width >> 1]
   const options = { stride, padding: padding ?? ([above, left, above, left] as const) }
-  const added = bias === undefined ? weights.tensor(`${name}.bias`) : bias
+  const own = () => weights.tensor(`${name}.bias`)
+  const added = bias === 'own' ? own() : bias === 'none' ? undefined : bias
   const keepsSize = stride === 1 && padding === undefined
   const tile =
     dialect.convolution === 'winograd' && keepsSize
@@ -127,7 +128,7 @@ export function convolve(
       : undefined
   const y = tile
     ? winogradConvolution(graph, x, weight, added, tile)
-    : convolution(graph, x, weight, added ?? undefined, options)
+    : convolution(graph, x, weight, added, options)
   return branches.reduce(
     (sum, branch) => addConvolutionBranch(graph, sum, x, weight.shape, options, branch),
     y,

@@ -159,18 +159,18 @@ function residual(
 ): Value {
   const { graph, weights } = network
   const biasOf = (layer: string) => weights.tensor(`${name}.${layer}.bias`)
-  const step = (y: Value, norm: string, convolution: string, bias?: null) => {
+  const step = (y: Value, norm: string, convolution: string, bias: 'own' | 'none') => {
     const active = swish(network, groupNorm(network, y, `${name}.${norm}`, 1e-5))
     return convolve(network, active, `${name}.${convolution}`, { bias })
   }
   // Biases join what is added anyway: alone, each would be a sum over a whole picture.
-  const first = step(x, 'in_layers.0', 'in_layers.2', null)
+  const first = step(x, 'in_layers.0', 'in_layers.2', 'none')
   const shift = add(graph, linear(network, time, `${name}.emb_layers.1`), biasOf('in_layers.2'))
   const shifted = add(graph, first, reshape(graph, shift, [x.shape[0]!, channels, 1, 1]))
   if (inputChannels === channels) {
-    return add(graph, x, step(shifted, 'out_layers.0', 'out_layers.3'))
+    return add(graph, x, step(shifted, 'out_layers.0', 'out_layers.3', 'own'))
   }
-  const second = step(shifted, 'out_layers.0', 'out_layers.3', null)
+  const second = step(shifted, 'out_layers.0', 'out_layers.3', 'none')
   const bias = add(graph, biasOf('skip_connection'), biasOf('out_layers.3'))
   return add(graph, convolve(network, x, `${name}.skip_connection`, { bias }), second)
 }

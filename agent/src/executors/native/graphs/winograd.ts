@@ -56,7 +56,7 @@ export function winogradConvolution(
   graph: GraphBuilder,
   x: Value,
   weight: Value,
-  bias: Value | null,
+  bias: Value | undefined,
   tile: Tile,
 ): Value {
   const [batch, inputs, height, width] = x.shape as [number, number, number, number]
