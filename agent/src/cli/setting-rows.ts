@@ -246,7 +246,7 @@ export const settingRows = {
     flag: 'mesh-port',
     environment: 'COMFYMESH_MESH_PORT',
     placeholder: '<number>',
-    description: 'Port for the agents of other machines; the next one is used too',
+    description: 'Port for the agents of other machines; the next two are used too',
     defaults: `${DEFAULT_MESH_PORT}, or any free one where that is taken`,
     example: `${DEFAULT_MESH_PORT}`,
     schema: wholeNumber(0, 65535, 'should be a port from 0 to 65535'),

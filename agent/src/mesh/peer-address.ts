@@ -11,6 +11,13 @@ export const doorPortBeside = (port: number): number => (port < 65_535 ? port + 
 /** And the listener for large bytes beside both. */
 export const bulkPortBeside = (port: number): number => (port < 65_534 ? port + 2 : port - 2)
 
+/** All that an agent whose mesh has this port would like to listen on. */
+export const portsBeside = (port: number): number[] => [
+  port,
+  doorPortBeside(port),
+  bulkPortBeside(port),
+]
+
 /** @returns undefined for what is no address. */
 export function parsePeerAddress(text: string): HostPort | undefined {
   const multiaddr = /^\/(?:ip[46]|dns[46]?)\/([^/]+)\/tcp\/(\d+)(?:\/p2p\/\w+)?\/?$/.exec(text)

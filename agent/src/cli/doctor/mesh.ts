@@ -7,7 +7,7 @@ import type { AgentSettings } from '../../agent.ts'
 import type { Finding } from '../../doctor/finding.ts'
 import { announcedInterfaces } from '../../mesh/interfaces.ts'
 import { storedMembership } from '../../mesh/membership-store.ts'
-import { DEFAULT_MESH_PORT, doorPortBeside } from '../../mesh/peer-address.ts'
+import { DEFAULT_MESH_PORT, portsBeside } from '../../mesh/peer-address.ts'
 import { askMesh, runningAgent } from '../mesh-access.ts'
 
 const CHECK = 'Mesh'
@@ -57,19 +57,19 @@ function membershipFinding(dataDir: string): Finding {
   return { check: CHECK, state: 'ok', message, data: { members } }
 }
 
-/** The port of the mesh and that of its door, when no agent of this machine has them. */
+/** The ports of the mesh, when no agent of this machine has them. */
 async function portFindings(given: number | undefined): Promise<Finding[]> {
   if (given === 0) return []
   const port = given ?? DEFAULT_MESH_PORT
-  const ports = [port, doorPortBeside(port)]
+  const ports = portsBeside(port)
   const free = await Promise.all(ports.map(isFree))
   const taken = ports.filter((_, index) => !free[index])
   const check = 'Mesh ports'
   const data = { ports, taken }
   if (taken.length === 0)
-    return [{ check, state: 'ok', message: `${ports.join(' and ')} are free`, data }]
+    return [{ check, state: 'ok', message: `${ports.join(', ')} are free`, data }]
   const isNeeded = given !== undefined && taken.includes(given)
-  const message = `${taken.join(' and ')} taken by another program`
+  const message = `${taken.join(', ')} taken by another program`
   return isNeeded
     ? [{ check, state: 'problem', message, advice: 'Choose another with --mesh-port.', data }]
     : [{ check, state: 'note', message: `${message}; another is used instead`, data }]
