@@ -20,6 +20,20 @@ export interface NodeTrace {
 /** In the order in which the nodes began. */
 export type JobTrace = readonly NodeTrace[]
 
+/** Of nodes that began before anybody listened: when, but not how fast their steps were. */
+export function tracedSoFar({ nodes }: JobState): JobTrace {
+  return nodes.flatMap(({ nodeId, status, value, max, cached, startedAtMs, elapsedMs = 0 }) => {
+    if (startedAtMs === undefined) return []
+    const endedAtMs = startedAtMs + elapsedMs
+    const step = { value, atMs: endedAtMs }
+    return {
+      ...{ nodeId, startedAtMs, cached },
+      ...(status === 'finished' && { finishedAtMs: endedAtMs }),
+      ...(max > 1 && { steps: { first: step, last: step, max } }),
+    }
+  })
+}
+
 /** The trace after an event that led to this state of the job. */
 export function traceJob(trace: JobTrace, event: JobEvent, { nodes }: JobState): JobTrace {
   switch (event.type) {

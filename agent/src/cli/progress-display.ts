@@ -3,7 +3,13 @@ import type { JobEvent, JobState } from '@comfymesh/protocol/job'
 import { titleOf } from '@comfymesh/protocol/prompt-nodes'
 import type { Prompt } from '@comfymesh/protocol/workflow'
 import { duration } from '../base/duration.ts'
-import { type JobTrace, type NodeTrace, stepsPerSecond, traceJob } from './job-trace.ts'
+import {
+  type JobTrace,
+  type NodeTrace,
+  stepsPerSecond,
+  tracedSoFar,
+  traceJob,
+} from './job-trace.ts'
 import type { Terminal } from './terminal.ts'
 
 export interface ProgressDisplay {
@@ -39,6 +45,11 @@ export function createProgressDisplay(
     return `${terminal.paint('green', '✓')} ${title(node.nodeId)}  ${steps}${duration(elapsedMs)}`
   }
 
+  function sayFinished(node: NodeTrace): void {
+    const line = finishedLine(node)
+    if (line !== undefined) say(line)
+  }
+
   function drawLive(): void {
     const running = trace.findLast((node) => node.finishedAtMs === undefined)
     if (!terminal.isInteractive || running === undefined) return
@@ -49,13 +60,14 @@ export function createProgressDisplay(
     update(state, event) {
       if (event === undefined) {
         if (state.status === 'queued') say('Waiting for other jobs to finish ...')
-        return
+        trace = tracedSoFar(state)
+        for (const node of trace) if (node.finishedAtMs !== undefined) sayFinished(node)
+        return drawLive()
       }
       trace = traceJob(trace, event, state)
       if (event.type === 'node-finished') {
         const node = trace.find(({ nodeId }) => nodeId === event.nodeId)
-        const line = node && finishedLine(node)
-        if (line !== undefined) say(line)
+        if (node !== undefined) sayFinished(node)
       }
       if (event.type === 'stage-failed') say(event.error.message)
       drawLive()

@@ -7,7 +7,7 @@ import {
   type Submitted,
   submitPrompt,
 } from './agent-client.ts'
-import { type JobTrace, traceJob } from './job-trace.ts'
+import { type JobTrace, tracedSoFar, traceJob } from './job-trace.ts'
 import { complaintLines } from './problems.ts'
 import { createProgressDisplay } from './progress-display.ts'
 import { terminalAt } from './terminal.ts'
@@ -46,7 +46,7 @@ export async function runJob(agent: AgentAddress, submitted: Submitted): Promise
     for (const line of complaintLines(accepted.skipped, prompt)) display.say(`Left out: ${line}`)
     let trace: JobTrace = []
     const state = await followJob(agent, id, (current, event) => {
-      if (event !== undefined) trace = traceJob(trace, event, current)
+      trace = event === undefined ? tracedSoFar(current) : traceJob(trace, event, current)
       display.update(current, event)
     })
     return { state, trace }

@@ -2,7 +2,13 @@ import { foldJob, type JobEvent, type JobState } from '@comfymesh/protocol/job'
 import type { Prompt } from '@comfymesh/protocol/workflow'
 import t from 'tap'
 import { reportJson, summaryLines } from '../../src/cli/job-summary.ts'
-import { type JobTrace, preparationMs, stepsPerSecond, traceJob } from '../../src/cli/job-trace.ts'
+import {
+  type JobTrace,
+  preparationMs,
+  stepsPerSecond,
+  tracedSoFar,
+  traceJob,
+} from '../../src/cli/job-trace.ts'
 import { createProgressDisplay, liveLine } from '../../src/cli/progress-display.ts'
 import { noMeasure } from '../stage-measure.ts'
 import { interactiveTerminal, plainTerminal } from './terminals.ts'
@@ -99,6 +105,23 @@ t.test('a job that is planned again is traced anew', async (t) => {
     ['1'],
     'what was known already stays',
   )
+})
+
+t.test('who listens late misses no node', async (t) => {
+  const whole = play(events).trace.filter(({ cached }) => !cached)
+  for (let heard = 1; heard <= events.length; heard++) {
+    let { state } = play(events.slice(0, heard))
+    let trace = tracedSoFar(state)
+    for (const event of events.slice(heard)) {
+      state = foldJob(state, event)
+      trace = traceJob(trace, event, state)
+    }
+    const times = (one: JobTrace) =>
+      one
+        .filter(({ cached }) => !cached)
+        .map(({ steps, ...node }) => ({ ...node, steps: steps?.last.value }))
+    t.strictSame(times(trace), times(whole), `after ${heard} events`)
+  }
 })
 
 t.test('what ran where and how long', async (t) => {
