@@ -74,9 +74,10 @@ function timelineRows(state: JobState, { paint }: Terminal): string[] {
 function what(state: JobState, { stageId, status }: StageAttempt): string {
   const stages = plansOf(state).flatMap(({ plan }) => plan.stages)
   const nodes = stages.find(({ id }) => id === stageId)?.nodes ?? []
-  const titles = nodes
-    .filter(({ classType }) => TOLD.has(classType))
-    .map(({ id }) => titleOf(state.request.prompt[id]!).toLowerCase())
+  const telling = nodes.filter(({ classType }) => TOLD.has(classType))
+  const titles = (telling.length > 0 ? telling : nodes).map(({ id }) =>
+    titleOf(state.request.prompt[id]!).toLowerCase(),
+  )
   const words = [...new Set(titles)].join(', ')
   const told = status === 'finished' ? words : `${words} (lost)`
   return told.length > WHAT_WIDTH ? `${told.slice(0, WHAT_WIDTH - 1)}…` : told
