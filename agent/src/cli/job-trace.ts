@@ -20,6 +20,12 @@ export interface NodeTrace {
 /** In the order in which the nodes began. */
 export type JobTrace = readonly NodeTrace[]
 
+/** A job as it is, and when its nodes ran. */
+export interface FollowedJob {
+  readonly state: JobState
+  readonly trace: JobTrace
+}
+
 /** Of nodes that began before anybody listened: when, but not how fast their steps were. */
 export function tracedSoFar({ nodes }: JobState): JobTrace {
   return nodes.flatMap(({ nodeId, status, value, max, cached, startedAtMs, elapsedMs = 0 }) => {

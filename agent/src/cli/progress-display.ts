@@ -1,19 +1,14 @@
 /** Shows a running job on standard error: a live line on a terminal, plain lines elsewhere. */
-import type { JobEvent, JobState } from '@comfymesh/protocol/job'
+import type { JobEvent } from '@comfymesh/protocol/job'
 import { titleOf } from '@comfymesh/protocol/prompt-nodes'
 import type { Prompt } from '@comfymesh/protocol/workflow'
 import { duration } from '../base/duration.ts'
-import {
-  type JobTrace,
-  type NodeTrace,
-  stepsPerSecond,
-  tracedSoFar,
-  traceJob,
-} from './job-trace.ts'
+import { type FollowedJob, type JobTrace, type NodeTrace, stepsPerSecond } from './job-trace.ts'
 import type { Terminal } from './terminal.ts'
 
 export interface ProgressDisplay {
-  update(state: JobState, event?: JobEvent): void
+  /** @param event what led there; absent at first, when some of the job may be over already. */
+  update(job: FollowedJob, event?: JobEvent): void
   /** Says something without disturbing the live line. */
   say(line: string): void
   close(): void
@@ -30,7 +25,6 @@ export function createProgressDisplay(
   terminal: Terminal,
   write: (text: string) => void,
 ): ProgressDisplay {
-  let trace: JobTrace = []
   const title = (nodeId: string) => (prompt[nodeId] ? titleOf(prompt[nodeId]) : nodeId)
   const clear = () => terminal.isInteractive && write(CLEAR_LINE)
   const say = (line: string) => {
@@ -50,27 +44,25 @@ export function createProgressDisplay(
     if (line !== undefined) say(line)
   }
 
-  function drawLive(): void {
+  function drawLive(trace: JobTrace): void {
     const running = trace.findLast((node) => node.finishedAtMs === undefined)
     if (!terminal.isInteractive || running === undefined) return
     write(CLEAR_LINE + liveLine(running, title(running.nodeId), terminal))
   }
 
   return {
-    update(state, event) {
+    update({ state, trace }, event) {
       if (event === undefined) {
         if (state.status === 'queued') say('Waiting for other jobs to finish ...')
-        trace = tracedSoFar(state)
         for (const node of trace) if (node.finishedAtMs !== undefined) sayFinished(node)
-        return drawLive()
+        return drawLive(trace)
       }
-      trace = traceJob(trace, event, state)
       if (event.type === 'node-finished') {
         const node = trace.find(({ nodeId }) => nodeId === event.nodeId)
         if (node !== undefined) sayFinished(node)
       }
       if (event.type === 'stage-failed') say(event.error.message)
-      drawLive()
+      drawLive(trace)
     },
     say,
     close: () => {

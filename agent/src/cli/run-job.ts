@@ -1,5 +1,4 @@
 /** Runs one prompt on an agent and shows it: what `run` and `demo` have in common. */
-import type { JobState } from '@comfymesh/protocol/job'
 import {
   type AgentAddress,
   cancelJob,
@@ -7,22 +6,17 @@ import {
   type Submitted,
   submitPrompt,
 } from './agent-client.ts'
-import { type JobTrace, tracedSoFar, traceJob } from './job-trace.ts'
+import { type FollowedJob, type JobTrace, tracedSoFar, traceJob } from './job-trace.ts'
 import { complaintLines } from './problems.ts'
 import { createProgressDisplay } from './progress-display.ts'
 import { terminalAt } from './terminal.ts'
-
-export interface FinishedJob {
-  readonly state: JobState
-  readonly trace: JobTrace
-}
 
 /**
  * Submits the prompt and follows it to its end, progress on standard error.
  * The first Ctrl-C cancels the job, the second ends the program.
  * @throws PromptRefused
  */
-export async function runJob(agent: AgentAddress, submitted: Submitted): Promise<FinishedJob> {
+export async function runJob(agent: AgentAddress, submitted: Submitted): Promise<FollowedJob> {
   const { prompt } = submitted
   const write = (text: string) => process.stderr.write(text)
   const display = createProgressDisplay(prompt, terminalAt(process.stderr), write)
@@ -47,7 +41,7 @@ export async function runJob(agent: AgentAddress, submitted: Submitted): Promise
     let trace: JobTrace = []
     const state = await followJob(agent, id, (current, event) => {
       trace = event === undefined ? tracedSoFar(current) : traceJob(trace, event, current)
-      display.update(current, event)
+      display.update({ state: current, trace }, event)
     })
     return { state, trace }
   } finally {

@@ -161,10 +161,12 @@ function shown(terminal: typeof plainTerminal, chosen = events): string {
     text += part
   })
   let state: JobState | undefined
+  let trace: JobTrace = []
   for (const event of chosen) {
     const isFirst = state === undefined
     state = foldJob(state, event)
-    display.update(state, isFirst ? undefined : event)
+    trace = isFirst ? tracedSoFar(state) : traceJob(trace, event, state)
+    display.update({ state, trace }, isFirst ? undefined : event)
   }
   display.close()
   return text

@@ -2,11 +2,7 @@
 import { stringifyJson } from '@comfymesh/protocol/json'
 import t from 'tap'
 import { copyNodes, pasteNodes } from '../../../../coordinator-ui/src/state/editor/clipboard.ts'
-import {
-  emptyWorkflow,
-  openedWorkflow,
-  type Workflow,
-} from '../../../../coordinator-ui/src/state/editor/document.ts'
+import { emptyWorkflow } from '../../../../coordinator-ui/src/state/editor/document.ts'
 import { setTitle } from '../../../../coordinator-ui/src/state/editor/edit-nodes.ts'
 import {
   type EditorState,
@@ -23,10 +19,7 @@ import {
   withHistory,
 } from '../../../../coordinator-ui/src/state/editor/editor-state.ts'
 import { redone, undone } from '../../../../coordinator-ui/src/state/editor/history.ts'
-import { drawings, parsed } from './workflows.ts'
-
-const drawing = (wanted: string): Workflow =>
-  openedWorkflow(parsed(drawings.find(({ name }) => name === wanted)!.text))
+import { drawing } from './workflows.ts'
 
 const workflow = drawing('subgraph.json')
 const start = (opening: Opening = { isSaved: true }): EditorState =>

@@ -7,7 +7,6 @@ import {
   linksOf,
   nextIds,
   nodeOf,
-  openedWorkflow,
   type Workflow,
 } from '../../../../coordinator-ui/src/state/editor/document.ts'
 import {
@@ -44,12 +43,9 @@ import {
 import { linkRoutes, segmentAt } from '../../../../coordinator-ui/src/state/editor/link-routes.ts'
 import { newNode } from '../../../../coordinator-ui/src/state/editor/new-node.ts'
 import { viewById } from '../../../../coordinator-ui/src/state/editor/node-view.ts'
-import { definitions, drawings, parsed, promptOf } from './workflows.ts'
+import { definitions, drawing, promptOf } from './workflows.ts'
 
 const AT = { x: 0, y: 0 }
-const drawing = (name: string): Workflow =>
-  openedWorkflow(parsed(drawings.find((one) => one.name === name)!.text))
-
 /** A workflow of these types, with the ids 1, 2, ... */
 function workflowOf(...types: readonly string[]): Workflow {
   return types.reduce(

@@ -6,9 +6,7 @@ import {
   linksOf,
   nodeOf,
   nodesOf,
-  openedWorkflow,
   subgraphsOf,
-  type Workflow,
 } from '../../../../coordinator-ui/src/state/editor/document.ts'
 import { connect, removeLinks } from '../../../../coordinator-ui/src/state/editor/edit-links.ts'
 import { addNode, moveNodes } from '../../../../coordinator-ui/src/state/editor/edit-nodes.ts'
@@ -26,10 +24,7 @@ import {
   withEveryGraph,
   withGraphAt,
 } from '../../../../coordinator-ui/src/state/editor/open-graph.ts'
-import { definitions, drawings, parsed, promptOf } from './workflows.ts'
-
-const drawing = (wanted: string): Workflow =>
-  openedWorkflow(parsed(drawings.find(({ name }) => name === wanted)!.text))
+import { definitions, drawing, parsed, promptOf } from './workflows.ts'
 
 const INSIDE = ['10']
 

@@ -42,7 +42,8 @@ import { newNode } from '../../../../coordinator-ui/src/state/editor/new-node.ts
 import { allInputs, slotOfInput } from '../../../../coordinator-ui/src/state/editor/node-parts.ts'
 import { nodeView } from '../../../../coordinator-ui/src/state/editor/node-view.ts'
 import { graphAt, withGraphAt } from '../../../../coordinator-ui/src/state/editor/open-graph.ts'
-import { definitions, drawings, parsed, promptOf, seeded } from './workflows.ts'
+import { randomNumbers } from '../../random.ts'
+import { definitions, drawings, parsed, promptOf } from './workflows.ts'
 
 /** Everything that is shown of a workflow, as opening it reads it. */
 const shown = (workflow: Workflow) =>
@@ -90,7 +91,7 @@ for (const { name, text } of drawings) {
       const start = openedWorkflow(parsed(text))
       // Some of the vectors are broken on purpose.
       const known = new Set(faultsOf(start))
-      const random = seeded(seed)
+      const random = randomNumbers(seed)
       let history = startHistory(start)
       for (let count = 0; count < 40; count++) {
         history = step(history, randomEdit(history.present, random))
@@ -114,7 +115,7 @@ for (const { name, text } of drawings) {
     const path = [instance.id]
     for (const seed of [1, 2, 3]) {
       const known = new Set(faultsOf(graphAt(start, path)))
-      const random = seeded(seed)
+      const random = randomNumbers(seed)
       let history = startHistory(start)
       for (let count = 0; count < 40; count++) {
         const edited = withGraphAt(history.present, path, (graph) => randomEdit(graph, random))

@@ -33,10 +33,7 @@ import {
   parseNumber,
   steppedNumber,
 } from '../../../../coordinator-ui/src/state/editor/widget-control.ts'
-import { definitions, drawings, parsed, promptOf } from './workflows.ts'
-
-const drawing = (name: string) =>
-  openedWorkflow(parsed(drawings.find((one) => one.name === name)!.text))
+import { definitions, drawing, promptOf } from './workflows.ts'
 
 t.test('nodes', async (t) => {
   t.test('a known class has the sockets and widgets of its definition', async (t) => {

@@ -3,6 +3,10 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { type ConvertedPrompt, convertWorkflow } from '@comfymesh/protocol/convert/convert-workflow'
 import { type JsonObject, parseJson } from '@comfymesh/protocol/json'
 import type { NodeDefinitions } from '@comfymesh/protocol/workflow'
+import {
+  openedWorkflow,
+  type Workflow,
+} from '../../../../coordinator-ui/src/state/editor/document.ts'
 import { goldenDocument } from '../../goldens.ts'
 
 interface Drawing {
@@ -40,18 +44,11 @@ export const drawings: readonly { readonly name: string; readonly text: string }
 
 export const parsed = (text: string): JsonObject => parseJson(text) as JsonObject
 
+/** A workflow of that name as the editor opens it, another object each time. */
+export const drawing = (wanted: string): Workflow =>
+  openedWorkflow(parsed(drawings.find(({ name }) => name === wanted)!.text))
+
 export function promptOf(workflow: JsonObject): ConvertedPrompt {
   const options = { now: new Date(2026, 10, 21), random: () => 0 }
   return convertWorkflow(workflow, definitions, options).prompt
-}
-
-/** A reproducible stream of numbers from 0 up to 1 (mulberry32). */
-export function seeded(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
 }
