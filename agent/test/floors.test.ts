@@ -34,6 +34,7 @@ const confined: Record<string, readonly string[]> = {
   'prom-client': ['telemetry'],
   '@fastify/': ['gateway'],
   level: ['store'],
+  '@napi-rs/blake-hash': ['base'],
 }
 
 const IMPORT =

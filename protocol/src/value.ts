@@ -16,8 +16,9 @@ export const MAX_BLOB_BYTES = 64 * 2 ** 30
 export const hashSchema = z.string().regex(/^[0-9a-f]{64}$/)
 
 /**
- * Bytes named by their content. The hash is the SHA-256 of the concatenated SHA-256 digests of the
+ * Bytes named by their content. The hash is the BLAKE3 of the concatenated BLAKE3 digests of the
  * chunks, each of CHUNK_BYTES: whoever has the list of digests verifies every chunk by itself.
+ * BLAKE3: https://github.com/BLAKE3-team/BLAKE3-specs/blob/master/blake3.pdf, 32 bytes of output.
  */
 export const blobSchema = z.object({
   hash: hashSchema,

@@ -1,14 +1,14 @@
 /** The hash of a blob, computed while its bytes are written: what protocol/value describes. */
-import { createHash, type Hash } from 'node:crypto'
 import { type Blob, CHUNK_BYTES } from '@comfymesh/protocol/value'
+import { Blake3Hasher } from '@napi-rs/blake-hash'
 
-/** Of a SHA-256. */
+/** Of a BLAKE3, as long as it is by default. */
 export const DIGEST_BYTES = 32
 
 /** What was hashed: its name, and what verifies each of its chunks by itself. */
 export interface HashedBlob {
   readonly blob: Blob
-  /** The SHA-256 of each chunk, one after the other. */
+  /** The digest of each chunk, one after the other. */
   readonly digests: Buffer
 }
 
@@ -18,16 +18,43 @@ export interface BlobHasher {
   finish(): HashedBlob
 }
 
-/** Hashes in the calling thread, some 1.5 GB/s where the processor helps. */
+/** The digest of bytes that come one after the other. */
+export interface Digester {
+  update(bytes: Uint8Array): void
+  /** Of everything since the last one. */
+  digest(): Buffer
+}
+
+/** In the calling thread: some 5 GB/s in pieces of 64 KB and more, a half less in pieces of 4 KB. */
+export function createDigester(): Digester {
+  const hasher = new Blake3Hasher()
+  return {
+    update(bytes) {
+      hasher.update(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length))
+    },
+    digest() {
+      const digest = hasher.digestBuffer()
+      hasher.reset()
+      return digest
+    },
+  }
+}
+
+/** Of a chunk, or of the list of the digests of all. */
+export function digestOf(bytes: Uint8Array): Buffer {
+  const digester = createDigester()
+  digester.update(bytes)
+  return digester.digest()
+}
+
 export function createBlobHasher(): BlobHasher {
   const digests: Buffer[] = []
-  let chunk: Hash = createHash('sha256')
+  const chunk = createDigester()
   let chunkBytes = 0
   let sizeBytes = 0
 
   function endChunk(): void {
     digests.push(chunk.digest())
-    chunk = createHash('sha256')
     chunkBytes = 0
   }
 
@@ -52,7 +79,7 @@ export function createBlobHasher(): BlobHasher {
 
 /** The hash of the blob whose chunks have these digests. */
 export function hashOfDigests(digests: Uint8Array): string {
-  return createHash('sha256').update(digests).digest('hex')
+  return digestOf(digests).toString('hex')
 }
 
 export function chunkCount(sizeBytes: number): number {

@@ -3,17 +3,17 @@
  * need not know which; a side that is silent for too long counts as gone.
  */
 
-/** Told of each part of a target when it has just been filled, in their order. */
-export type OnPart = (part: Uint8Array) => void
+/** Told how much of a target is filled, whenever that has become more. */
+export type OnFilled = (filledBytes: number) => void
 
 export interface Channel {
   readonly peerId: string
   /**
    * Fills the target with the next bytes. Several may wait, each for what follows those before it.
-   * @param onPart for work that is cheaper while the processor has the bytes at hand.
+   * @param onFilled for work that is cheaper while the processor has the bytes at hand.
    * @throws Error when the channel ends, breaks or is silent for too long before the target is full.
    */
-  read(target: Uint8Array, onPart?: OnPart): Promise<void>
+  read(target: Uint8Array, onFilled?: OnFilled): Promise<void>
   /**
    * Hands bytes over and waits while the way is full; then their memory may be used for others.
    * @throws Error as `read`
@@ -27,7 +27,7 @@ export interface Channel {
 
 interface Target {
   readonly bytes: Uint8Array
-  readonly onPart: OnPart | undefined
+  readonly onFilled: OnFilled | undefined
   filledBytes: number
   readonly resolve: () => void
   readonly reject: (error: Error) => void
@@ -36,10 +36,17 @@ interface Target {
 /** Puts what arrives where somebody waits for it. */
 export interface Inbox {
   read: Channel['read']
-  /** Takes the first `count` bytes, which may be overwritten afterwards. @returns false when nobody waits for more. */
-  take(bytes: Buffer, count?: number): boolean
+  /** Memory for what arrives next: where somebody waits for it, so that it need not be copied. */
+  room(): Uint8Array
+  /** So much has arrived in the room that was given last. @returns false when nobody waits for more. */
+  arrived(bytes: number): boolean
+  /** Takes a copy. @returns false when nobody waits for more. */
+  take(bytes: Uint8Array): boolean
   fail(error: Error): void
 }
+
+/** What TLS gives at once: nobody's room is smaller, or a record would come in several turns. */
+const RECORD_BYTES = 16 * 1024
 
 /**
  * @param onWanted more is wanted after `take` said no.
@@ -51,7 +58,10 @@ export function createInbox(
 ): Inbox {
   const targets: Target[] = []
   /** What came before anybody asked for it; the other side is kept back meanwhile. */
-  const early: Buffer[] = []
+  const early: Uint8Array[] = []
+  const ownRoom = new Uint8Array(RECORD_BYTES)
+  /** Whose room was given last. */
+  let roomOf: Target | undefined
   let failure: Error | undefined
   let silence: NodeJS.Timeout | undefined
   let hasMoved = false
@@ -67,21 +77,34 @@ export function createInbox(
     }, silenceMs)
   }
 
-  /** @returns where in the bytes the first stands that nobody has asked for. */
-  function fill(bytes: Buffer, count: number): number {
-    let at = 0
-    while (at < count && targets.length > 0) {
-      const target = targets[0]!
-      const from = target.filledBytes
-      const copied = bytes.copy(target.bytes, from, at, count)
-      target.filledBytes += copied
-      at += copied
-      target.onPart?.(target.bytes.subarray(from, target.filledBytes))
-      if (target.filledBytes < target.bytes.length) continue
-      targets.shift()
-      target.resolve()
+  /** @returns the bytes that nobody has asked for. */
+  function fill(bytes: Uint8Array): Uint8Array {
+    let left = bytes
+    while (left.length > 0 && targets.length > 0) {
+      const { bytes: memory, filledBytes } = targets[0]!
+      const part = left.subarray(0, memory.length - filledBytes)
+      memory.set(part, filledBytes)
+      left = left.subarray(part.length)
+      filled(part.length)
     }
-    return at
+    return left
+  }
+
+  /** The first target has so many bytes more. */
+  function filled(bytes: number): void {
+    const target = targets[0]!
+    target.filledBytes += bytes
+    target.onFilled?.(target.filledBytes)
+    if (target.filledBytes < target.bytes.length) return
+    targets.shift()
+    target.resolve()
+  }
+
+  function take(bytes: Uint8Array): boolean {
+    hasMoved = true
+    const left = fill(bytes)
+    if (left.length > 0) early.push(new Uint8Array(left))
+    return targets.length > 0
   }
 
   function end(): void {
@@ -90,14 +113,13 @@ export function createInbox(
   }
 
   return {
-    read(bytes, onPart) {
+    read(bytes, onFilled) {
       if (bytes.length === 0) return Promise.resolve()
       return new Promise((resolve, reject) => {
-        targets.push({ bytes, onPart, filledBytes: 0, resolve, reject })
+        targets.push({ bytes, onFilled, filledBytes: 0, resolve, reject })
         while (early.length > 0 && targets.length > 0) {
-          const first = early.shift()!
-          const at = fill(first, first.length)
-          if (at < first.length) early.unshift(first.subarray(at))
+          const left = fill(early.shift()!)
+          if (left.length > 0) early.unshift(left)
         }
         if (targets.length === 0) return
         if (failure !== undefined) return void targets.pop()!.reject(failure)
@@ -105,12 +127,20 @@ export function createInbox(
         onWanted()
       })
     },
-    take(bytes, count = bytes.length) {
+    room() {
+      const [target] = targets
+      const room = target?.bytes.subarray(target.filledBytes) ?? ownRoom
+      roomOf = room.length < RECORD_BYTES ? undefined : target
+      return roomOf === undefined ? ownRoom : room
+    },
+    arrived(bytes) {
+      if (roomOf === undefined) return take(ownRoom.subarray(0, bytes))
       hasMoved = true
-      const at = fill(bytes, count)
-      if (at < count) early.push(Buffer.from(bytes.subarray(at, count)))
+      // Otherwise it has failed, and its memory is nobody's.
+      if (roomOf === targets[0]) filled(bytes)
       return targets.length > 0
     },
+    take,
     fail(error) {
       failure ??= error
       for (const target of targets.splice(0)) target.reject(failure)

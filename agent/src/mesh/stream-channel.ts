@@ -12,7 +12,7 @@ export function streamChannel(stream: Stream, peerId: string, silenceMs: number)
 
   async function receive(): Promise<void> {
     for await (const chunk of chunks) {
-      if (inbox.take(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength))) continue
+      if (inbox.take(chunk)) continue
       // Not reading on makes the other side wait.
       await new Promise<void>((resolve) => {
         wake = resolve

@@ -9,6 +9,7 @@ import { MeshError } from '@comfymesh/protocol/errors'
 import { type Blob, hashSchema } from '@comfymesh/protocol/value'
 import { createBlobHasher, type HashedBlob } from '../base/blob-hash.ts'
 import { makeFolder } from '../base/make-folder.ts'
+import { dropOtherNames } from './blob-naming.ts'
 import { createBlobSync, markedBlobs, UNSYNCED } from './blob-sync.ts'
 import { hashFile } from './hash-file.ts'
 
@@ -199,6 +200,7 @@ export async function openBlobStore(
   })
   try {
     await prepare([folder, partialFolder], stagingFolder)
+    await dropOtherNames(folder, partialFolder)
     await removePartial(UNUSED_MS)
     for (const hash of await markedBlobs(folder)) await checkUnsynced(hash)
     for (const name of await readdir(folder)) {

@@ -1,10 +1,8 @@
 /** A blob that arrives, from however many holders: what verifies it, where it is written, when it is whole. */
-import { createHash } from 'node:crypto'
 import type { Blob } from '@comfymesh/protocol/value'
 import { CHUNK_BYTES } from '@comfymesh/protocol/value'
-import { chunkLength, digestAt, hashOfDigests } from '../base/blob-hash.ts'
-import type { HashThread } from '../base/hash-thread.ts'
-import type { OnPart } from '../mesh/channel.ts'
+import { chunkLength, createDigester, digestAt, hashOfDigests } from '../base/blob-hash.ts'
+import type { OnFilled } from '../mesh/channel.ts'
 import type { ChunkWork } from './chunk-work.ts'
 import { openPartialFile, type PartialFile } from './partial-file.ts'
 
@@ -23,11 +21,8 @@ export interface Arrival {
 export interface ArrivingChunk {
   /** To be filled from its beginning to its end. */
   readonly bytes: Buffer
-  /**
-   * Hashes what was filled. Right after it was decrypted it lies in the processor's cache: another
-   * thread, which has to bring it there again, takes half as much time more for it.
-   */
-  readonly onPart: OnPart
+  /** Hashes what was filled while it lies in the processor's cache. */
+  readonly onFilled: OnFilled
   /**
    * Verifies the chunk and writes it; `bytes` belong to another one then.
    * @returns false when it is wrong. @throws MeshError `storage_failed`
@@ -35,11 +30,10 @@ export interface ArrivingChunk {
   store(): Promise<boolean>
 }
 
-export function createArrival(
-  { hash, sizeBytes }: Blob,
-  path: string,
-  { work, hashing }: { readonly work: ChunkWork; readonly hashing: HashThread },
-): Arrival {
+/** So much is hashed at once: smaller pieces take longer, larger ones have left the cache by then. */
+const HASHED_AT_ONCE_BYTES = 64 * 1024
+
+export function createArrival({ hash, sizeBytes }: Blob, path: string, work: ChunkWork): Arrival {
   let known: Buffer | undefined
   let opening: Promise<PartialFile> | undefined
   let isClosed = false
@@ -47,7 +41,7 @@ export function createArrival(
   const rooms: Buffer[] = []
 
   async function openFile(digests: Buffer): Promise<PartialFile> {
-    const { file, present } = await openPartialFile(path, sizeBytes, { digests, hashing })
+    const { file, present } = await openPartialFile(path, sizeBytes, digests)
     for (const chunk of present) work.done(chunk)
     return file
   }
@@ -63,12 +57,18 @@ export function createArrival(
     expect(chunk) {
       const room = rooms.pop() ?? Buffer.allocUnsafeSlow(Math.min(CHUNK_BYTES, sizeBytes))
       const bytes = room.subarray(0, chunkLength(sizeBytes, chunk))
-      const hashed = createHash('sha256')
+      const digester = createDigester()
+      let hashedBytes = 0
       return {
         bytes,
-        onPart: (part) => void hashed.update(part),
+        onFilled(filledBytes) {
+          const isDue = filledBytes - hashedBytes >= HASHED_AT_ONCE_BYTES
+          if (!isDue && filledBytes < bytes.length) return
+          digester.update(bytes.subarray(hashedBytes, filledBytes))
+          hashedBytes = filledBytes
+        },
         async store() {
-          if (!digestAt(known!, chunk).equals(hashed.digest())) return false
+          if (!digestAt(known!, chunk).equals(digester.digest())) return false
           // Otherwise another holder was faster.
           if (!work.isDone(chunk) && !isClosed) {
             await (await opening!).write(chunk, bytes)

@@ -5,7 +5,6 @@
 import { MeshError } from '@comfymesh/protocol/errors'
 import type { Blob } from '@comfymesh/protocol/value'
 import { chunkCount } from '../base/blob-hash.ts'
-import type { HashThread } from '../base/hash-thread.ts'
 import type { BlobStore } from '../store/blobs.ts'
 import { createArrival } from './arrival.ts'
 import { createChunkWork } from './chunk-work.ts'
@@ -19,7 +18,6 @@ export interface FetchOptions {
 }
 
 export interface FetchModules extends SessionModules {
-  readonly hashing: HashThread
   readonly blobs: Pick<BlobStore, 'adopt' | 'partialFile'>
   readonly warn: (message: string) => void
 }
@@ -45,7 +43,7 @@ export async function fetchBlob(
   const { now, blobs, warn } = modules
   const work = createChunkWork({ ...options, chunkCount: chunkCount(blob.sizeBytes), now })
   const path = blobs.partialFile(blob.hash)
-  const arrival = createArrival(blob, path, { work, hashing: modules.hashing })
+  const arrival = createArrival(blob, path, work)
   const failures = new Map<string, MeshError>()
   const enough = new AbortController()
   const over = AbortSignal.any([signal, enough.signal])

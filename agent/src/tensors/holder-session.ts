@@ -89,10 +89,10 @@ async function drawChunks(
   let failure: { readonly error: unknown } | undefined
 
   /** Replies come in the order of the requests, whatever lane each is for. */
-  function exchange(chunk: number, { bytes, onPart }: ArrivingChunk): Promise<void> {
+  function exchange(chunk: number, { bytes, onFilled }: ArrivingChunk): Promise<void> {
     const before = lastReply
     const asked = channel.write(encodeMessage({ chunk }))
-    lastReply = Promise.all([asked, before]).then(() => readReply(channel, bytes, onPart))
+    lastReply = Promise.all([asked, before]).then(() => readReply(channel, bytes, onFilled))
     return lastReply
   }
 

@@ -5,7 +5,7 @@
  */
 import { type ErrorReport, MeshError } from '@comfymesh/protocol/errors'
 import { z } from 'zod'
-import type { Channel, OnPart } from '../mesh/channel.ts'
+import type { Channel, OnFilled } from '../mesh/channel.ts'
 
 export const chunkRequestSchema = z.object({ chunk: z.number().int().nonnegative() })
 
@@ -45,11 +45,11 @@ export async function readMessage<T>(channel: Channel, schema: z.ZodType<T>): Pr
 export async function readReply(
   channel: Channel,
   target: Uint8Array,
-  onPart?: OnPart,
+  onFilled?: OnFilled,
 ): Promise<void> {
   const { error } = await readMessage(channel, replySchema)
   if (error !== undefined) throw MeshError.fromWire(error)
-  await channel.read(target, onPart)
+  await channel.read(target, onFilled)
 }
 
 export const acceptance = encodeMessage({})

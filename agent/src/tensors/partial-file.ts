@@ -2,8 +2,7 @@
 import { type FileHandle, open, rm } from 'node:fs/promises'
 import { MeshError } from '@comfymesh/protocol/errors'
 import { CHUNK_BYTES } from '@comfymesh/protocol/value'
-import { chunkCount, chunkLength, digestAt } from '../base/blob-hash.ts'
-import { type HashThread, sharedRoom } from '../base/hash-thread.ts'
+import { chunkCount, chunkLength, digestAt, digestOf } from '../base/blob-hash.ts'
 
 export interface PartialFile {
   /** @throws MeshError `storage_failed`; the file is given up then, for the room it takes. */
@@ -11,25 +10,20 @@ export interface PartialFile {
   close(): Promise<void>
 }
 
-export interface ChunkHashes {
-  /** Of all chunks. */
-  readonly digests: Buffer
-  readonly hashing: HashThread
-}
-
 /**
  * Opens the file, or makes it.
+ * @param digests of all chunks.
  * @returns with the chunks that are whole already, from a fetch that broke off.
  * @throws MeshError `storage_failed`
  */
 export async function openPartialFile(
   path: string,
   sizeBytes: number,
-  chunks: ChunkHashes,
+  digests: Buffer,
 ): Promise<{ readonly file: PartialFile; readonly present: readonly number[] }> {
   const handle = await storing(path, () => open(path, 'r+').catch(() => open(path, 'w+')))
   try {
-    const present = await storing(path, () => wholeChunks(handle, sizeBytes, chunks))
+    const present = await storing(path, () => wholeChunks(handle, sizeBytes, digests))
     return {
       present,
       file: {
@@ -49,18 +43,18 @@ export async function openPartialFile(
 async function wholeChunks(
   handle: FileHandle,
   sizeBytes: number,
-  { digests, hashing }: ChunkHashes,
+  digests: Buffer,
 ): Promise<number[]> {
   const { size } = await handle.stat()
   if (size > sizeBytes) await handle.truncate(sizeBytes)
   const present: number[] = []
   if (size === 0) return present
-  const buffer = sharedRoom(Math.min(CHUNK_BYTES, sizeBytes))
+  const buffer = Buffer.allocUnsafeSlow(Math.min(CHUNK_BYTES, sizeBytes))
   for (let chunk = 0; chunk < chunkCount(sizeBytes); chunk++) {
     const bytes = buffer.subarray(0, chunkLength(sizeBytes, chunk))
     const { bytesRead } = await handle.read(bytes, 0, bytes.length, chunk * CHUNK_BYTES)
     if (bytesRead < bytes.length) continue
-    if (digestAt(digests, chunk).equals(await hashing.sha256(bytes))) present.push(chunk)
+    if (digestAt(digests, chunk).equals(digestOf(bytes))) present.push(chunk)
   }
   return present
 }

@@ -3,7 +3,6 @@
  * lies here. What a value means is for those who make and use it; how bytes travel is for mesh/.
  */
 import type { Blob } from '@comfymesh/protocol/value'
-import { createHashThread } from '../base/hash-thread.ts'
 import type { Bulk } from '../mesh/bulk.ts'
 import type { Channel } from '../mesh/channel.ts'
 import type { MeasuredLink } from '../planning/peers.ts'
@@ -78,7 +77,6 @@ export function createTensors(options: TensorsOptions, modules: TensorsModules):
     {
       ...modules,
       speeds,
-      hashing: createHashThread(),
       onReceived(bytes) {
         receivedBytes += bytes
       },

@@ -1,4 +1,5 @@
 /** Channels for large bytes: who gets one, over what, and how they end. */
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { type ConnectionOptions, connect } from 'node:tls'
 import t, { type Test } from 'tap'
@@ -69,10 +70,33 @@ for (const direct of [true, false]) {
       const large = Buffer.alloc(3_000_000, 'comfymesh')
       const back = Buffer.alloc(large.length)
       const told: Buffer[] = []
-      const onPart = (part: Uint8Array) => void told.push(Buffer.from(part))
-      await Promise.all([theirs.write(large), ours.read(back, onPart)])
+      let toldBytes = 0
+      const onFilled = (filledBytes: number) => {
+        told.push(Buffer.from(back.subarray(toldBytes, filledBytes)))
+        toldBytes = filledBytes
+      }
+      await Promise.all([theirs.write(large), ours.read(back, onFilled)])
       t.ok(back.equals(large))
-      t.ok(Buffer.concat(told).equals(large), 'each part is told, in order')
+      t.ok(Buffer.concat(told).equals(large), 'all of it is told when it is there, in order')
+    })
+
+    t.test('what comes is put where it is wanted, whoever asks when', async (t) => {
+      const { b, arrived } = await startPair(t)
+      const { ours, theirs } = await open(t, b, arrived, direct)
+      const large = randomBytes(3_000_000)
+      const moved = [theirs.write(large)]
+      const found: Buffer[] = []
+      const sizes = [1, 40_000, 16_384, 16_383, 3, 1_000_000, 100_000, 20_000, 5]
+      const last = 3_000_000 - sizes.reduce((sum, size) => sum + size)
+      for (const [index, size] of [...sizes, last].entries()) {
+        const target = Buffer.alloc(size)
+        found.push(target)
+        moved.push(ours.read(target))
+        // Some are asked for when the one before is there, others beside it.
+        if (index % 3 !== 0) await moved.at(-1)
+      }
+      await Promise.all(moved)
+      t.ok(Buffer.concat(found).equals(large))
     })
 
     t.test('an end fails whoever waits, and whoever asks later', async (t) => {

@@ -1,5 +1,5 @@
 /** The blob store: what is taken over, what stays, what goes, and what a kill leaves. */
-import { randomBytes } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import {
   existsSync,
   mkdirSync,
@@ -14,6 +14,7 @@ import { join } from 'node:path'
 import { CHUNK_BYTES } from '@comfymesh/protocol/value'
 import t, { type Test } from 'tap'
 import { createBlobHasher } from '../../src/base/blob-hash.ts'
+import { NAMING, NAMING_FILE } from '../../src/store/blob-naming.ts'
 import { type BlobStore, type BlobStoreOptions, openBlobStore } from '../../src/store/blobs.ts'
 
 const DAY_MS = 24 * 60 * 60 * 1000
@@ -128,7 +129,8 @@ t.test('blobs are there after a restart, those nobody used for a day are not', a
   const { hash: kept } = await store.put(Buffer.from('kept'))
   const { hash: old } = await store.put(Buffer.from('old'))
   await store.stop()
-  t.strictSame(readdirSync(store.folder).sort(), [kept, old, 'partial', 'staging'].sort())
+  const others = [NAMING_FILE, 'partial', 'staging']
+  t.strictSame(readdirSync(store.folder).sort(), [kept, old, ...others].sort())
   const longAgo = new Date(Date.now() - DAY_MS - 1000)
   utimesSync(join(store.folder, old), longAgo, longAgo)
   const next = await openStore(t, { folder: store.folder })
@@ -153,6 +155,7 @@ t.test('a kill: staging is cleared, what was not synced yet is read again', asyn
   writeFileSync(join(folder, cut), 'cut off by')
   for (const hash of [whole, cut, gone]) writeFileSync(join(folder, `${hash}.unsynced`), '')
   writeFileSync(join(folder, 'notes.txt'), 'of the user')
+  writeFileSync(join(folder, NAMING_FILE), NAMING)
 
   const store = await openStore(t, { folder })
   t.equal(readFileSync(store.path(whole)!, 'utf8'), 'whole')
@@ -160,8 +163,25 @@ t.test('a kill: staging is cleared, what was not synced yet is read again', asyn
   t.equal(store.totalBytes(), 5)
   t.strictSame(
     readdirSync(folder, { recursive: true }).sort(),
-    [whole, 'notes.txt', 'partial', join('partial', 'arriving'), 'staging'].sort(),
+    [whole, NAMING_FILE, 'notes.txt', 'partial', join('partial', 'arriving'), 'staging'].sort(),
   )
+})
+
+t.test('blobs of a folder that are named in another way go, and nothing else', async (t) => {
+  const folder = join(t.testdir(), 'blobs')
+  mkdirSync(join(folder, 'partial'), { recursive: true })
+  const hash = createHash('sha256').update('yesterday').digest('hex')
+  for (const name of [hash, `${hash}.unsynced`, join('partial', hash), 'notes.txt']) {
+    writeFileSync(join(folder, name), 'yesterday')
+  }
+  const store = await openStore(t, { folder })
+  t.equal(store.has(hash), false)
+  t.equal(store.totalBytes(), 0)
+  const left = ['notes.txt', NAMING_FILE, 'partial', 'staging']
+  t.strictSame(readdirSync(folder, { recursive: true }).sort(), left.sort())
+  const blob = await store.put(Buffer.from('today'))
+  await store.stop()
+  t.ok((await openStore(t, { folder })).has(blob.hash), 'not those of today')
 })
 
 t.test('a disk that refuses: said with its code, and nothing is lost', async (t) => {
