@@ -31,6 +31,7 @@ export function streamChannel(stream: Stream, peerId: string, silenceMs: number)
     // have said that more may come.
     write: (bytes) => unlessSilent(writeChunk(stream, new Uint8Array(bytes)), silenceMs, silent),
     close() {
+      inbox.fail(new Error('the channel was closed'))
       stream.close().catch(() => stream.abort(new Error('closing failed')))
     },
     destroy() {

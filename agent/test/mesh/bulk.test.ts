@@ -120,6 +120,14 @@ for (const direct of [true, false]) {
       while (socketCount() > 0) await new Promise((resolve) => setTimeout(resolve, 5))
     })
 
+    t.test('one that was closed waits for nothing any more', async (t) => {
+      const { b, arrived } = await startPair(t, { silenceMs: 60_000 })
+      const { ours } = await open(t, b, arrived, direct)
+      const waiting = ours.read(Buffer.alloc(1))
+      ours.close()
+      await t.rejects(waiting, /closed/)
+    })
+
     t.test('one that breaks ends the other side', async (t) => {
       const { b, arrived } = await startPair(t)
       const { ours, theirs } = await open(t, b, arrived, direct)
