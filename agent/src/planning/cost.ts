@@ -5,7 +5,7 @@
 import type { NodeId } from '@comfymesh/protocol/workflow'
 import type { Unit, Units } from './group.ts'
 import type { Guess } from './guess.ts'
-import { estimateNodeMs, type LearnedTimes } from './learned-times.ts'
+import { estimateNodeMs, type LearnedTimes, median } from './learned-times.ts'
 import { memoized } from './memoized.ts'
 import { distinct, type MeantModels, type ModelUse } from './model-use.ts'
 import type { NodeMeasure } from './node-work.ts'
@@ -119,9 +119,7 @@ function nodeCosts({ peers, uses, guesses, works }: CostInput, measuredOf: Measu
     const key = `${classType} ${work} ${steps} ${gigaOps} ${plainMs} ${use?.name} ${model}`
     const found = known.get(key)
     if (found !== undefined) return found
-    const { own, medianOps } = measuredOf(id)
-    const elsewhereMs = ({ gflops }: Peer) =>
-      medianOps === undefined ? plainMs + (gigaOps * 1000) / gflops : medianOps / gflops
+    const { own, elsewhereMs = (peer) => plainMs + (gigaOps * 1000) / peer.gflops } = measuredOf(id)
     const made = Float64Array.from(peers.list, (peer) => own.get(peer) ?? elsewhereMs(peer))
     known.set(key, made)
     return made
@@ -141,29 +139,43 @@ interface Measured {
   readonly own: ReadonlyMap<Peer, number>
   /** The same peers, as bits. */
   readonly peers: bigint
-  /** The median of what they take, times how fast each is; undefined where nobody measured. */
-  readonly medianOps: number | undefined
+  /** What that means for another peer; undefined where nobody measured. */
+  readonly elsewhereMs: ((peer: Peer) => number) | undefined
 }
 
 type MeasuredOf = (id: NodeId) => Measured
 
-function measuredKinds({ peers, times, works }: CostInput): MeasuredOf {
+function measuredKinds({ peers, times, works, guesses }: CostInput): MeasuredOf {
   const known = new Map<string, Measured>()
   return (id) => {
     const { classType, model, work } = works.get(id)!
-    const key = `${classType} ${work} ${model}`
+    const { gigaOps, plainMs } = guesses.get(id)!
+    // It runs no network: the guess is good, and all machines do it alike.
+    const guessMs = gigaOps === 0 ? plainMs : undefined
+    const key = `${classType} ${work} ${model} ${guessMs}`
     const found = known.get(key)
     if (found !== undefined) return found
     const own = new Map<Peer, number>()
     for (const peer of peers.list) {
-      const ms = estimateNodeMs(times, { peerId: peer.peerId, classType, model, work })
+      const kind = { peerId: peer.peerId, classType, model, work }
+      const ms = estimateNodeMs(times, kind, guessMs)
       if (ms !== undefined) own.set(peer, ms)
     }
-    const scaled = [...own].map(([peer, ms]) => ms * peer.gflops).sort((a, b) => a - b)
-    const made = { own, peers: bitsOf([...own.keys()]), medianOps: scaled[scaled.length >> 1] }
+    const speed = ({ gflops }: Peer) => (guessMs === undefined ? gflops : 1)
+    const made = { own, peers: bitsOf([...own.keys()]), elsewhereMs: scaled(own, speed) }
     known.set(key, made)
     return made
   }
+}
+
+/** @param speed of a peer; the time on another one is as much shorter as that one is faster. */
+function scaled(
+  own: ReadonlyMap<Peer, number>,
+  speed: (peer: Peer) => number,
+): Measured['elsewhereMs'] {
+  if (own.size === 0) return undefined
+  const usual = median([...own].map(([peer, ms]) => ms * speed(peer)))
+  return (peer) => usual / speed(peer)
 }
 
 const bitsOf = (peers: readonly Peer[]) => peers.reduce((bits, { bit }) => bits | bit, 0n)

@@ -46,24 +46,32 @@ export function learnSample(
 /**
  * How long a node of this kind will take: the median of the times for just as much work, or
  * else of the speeds. Undefined where that peer never ran such a node.
+ * @param guessMs counts as one more time, where a guess is good: so it takes two runs to say that a
+ *   node takes long which should not, and one on a busy machine says nothing.
  */
 export function estimateNodeMs(
   times: LearnedTimes,
   node: TimedKind & { readonly work: number },
+  guessMs?: number,
 ): number | undefined {
-  return estimateMs(times.get(timeKey(node)) ?? [], node.work)
+  return estimateMs(times.get(timeKey(node)) ?? [], node.work, guessMs)
 }
 
 /** The same from the samples of one kind. */
-export function estimateMs(samples: readonly TimeSample[], ofWork: number): number | undefined {
-  const same = samples.filter(({ work }) => work === ofWork)
-  if (same.length > 0) return median(same.map(({ elapsedMs }) => elapsedMs))
+export function estimateMs(
+  samples: readonly TimeSample[],
+  ofWork: number,
+  guessMs?: number,
+): number | undefined {
   if (samples.length === 0) return undefined
-  return ofWork * median(samples.map(({ work, elapsedMs }) => elapsedMs / work))
+  const same = samples.filter(({ work }) => work === ofWork)
+  const alike = same.length > 0 ? same : samples
+  const times = alike.map(({ work, elapsedMs }) => elapsedMs * (ofWork / work))
+  return median(guessMs === undefined ? times : [...times, guessMs])
 }
 
-function median(values: readonly number[]): number {
+/** Of an even number the lower one of the middle: what disturbs a measurement only ever adds to it. */
+export function median(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b)
-  const middle = sorted.length >> 1
-  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2
+  return sorted[(sorted.length - 1) >> 1]!
 }

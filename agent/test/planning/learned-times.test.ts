@@ -14,7 +14,22 @@ t.test('the median of just as much work, or else of the speeds', async (t) => {
   const known = times(sample(10, 900), sample(10, 100), sample(10, 110), sample(20, 150))
   t.equal(estimateNodeMs(known, { ...kind, work: 10 }), 110, 'a cold start moves it little')
   t.equal(estimateNodeMs(known, { ...kind, work: 20 }), 150)
-  t.equal(estimateNodeMs(known, { ...kind, work: 100 }), 1050)
+  t.equal(estimateNodeMs(known, { ...kind, work: 100 }), 1000)
+  t.equal(estimateNodeMs(times(sample(1, 900), sample(1, 20)), { ...kind, work: 1 }), 20)
+})
+
+t.test('a good guess is believed until two runs say otherwise', async (t) => {
+  const long = sample(10, 3000)
+  const cases: [what: string, samples: TimeSample[], expected: number | undefined][] = [
+    ['never ran', [], undefined],
+    ['once on a busy machine', [long], 2],
+    ['once on a busy machine, then as always', [long, sample(10, 1)], 2],
+    ['twice as long', [long, sample(10, 2900)], 2900],
+    ['of less work', [sample(5, 1450), sample(5, 1500)], 2900],
+    ['sooner than was guessed', [sample(10, 1)], 1],
+  ]
+  for (const [what, samples, expected] of cases)
+    t.equal(estimateNodeMs(times(...samples), { ...kind, work: 10 }, 2), expected, what)
 })
 
 t.test('what is not known is not guessed', async (t) => {

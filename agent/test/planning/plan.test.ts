@@ -232,6 +232,33 @@ t.test('what was measured counts, and stands for peers that are like it', async 
   t.ok(scaled.totals.finishMs < plan(textToImage(), peers).totals.finishMs)
 })
 
+t.test('a light node is no stage of its own because it ran once on a busy machine', async (t) => {
+  const halves = mesh(
+    { has: ['clip.safetensors', 'vae.safetensors'], gflops: 500 },
+    { has: ['unet.safetensors'], gflops: 100 },
+    { gflops: 5000, isAway: true },
+  )
+  const asOne = 'a: neg pos | b: latent sample | a: decode save'
+  const apart = 'a: neg pos | b: latent | b: sample | a: decode save'
+  const cases: [what: string, timesMs: Record<string, number[]>, expected: string][] = [
+    ['never', {}, asOne],
+    ['once where it is to run', { b: [3000] }, asOne],
+    ['once on each of two others', { a: [3000], c: [4000] }, asOne],
+    ['some milliseconds on a fast machine', { c: [10, 10, 10] }, asOne],
+    ['twice where it is to run', { b: [3000, 3000] }, apart],
+    ['twice elsewhere', { c: [3000, 3000] }, apart],
+  ]
+  for (const [what, timesMs, expected] of cases) {
+    const times = new Map(
+      Object.entries(timesMs).map(([name, all]) => [
+        timeKey({ peerId: `id-${name}`, classType: 'EmptyLatentImage', model: '' }),
+        all.map((elapsedMs) => ({ work: 1024 * 1024, elapsedMs })),
+      ]),
+    )
+    t.equal(shape(plan(separateFiles(), halves, { times })), expected, what)
+  }
+})
+
 t.test('a slow link keeps work where its inputs are', async (t) => {
   const peers = mesh({ has: ['clip.safetensors'], gflops: 900 }, {}, {})
   const slow = [{ peerIds: ['id-a', 'id-b'], bytesPerSecond: 1e5, roundTripMs: 50 }] as const

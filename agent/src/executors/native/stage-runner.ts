@@ -112,11 +112,12 @@ async function runOrRecall(
   }
   // Before the node starts: reading counts for no node, and what is wrong with a value is no fault of one.
   const inputs = await resolveInputs(node, known)
-  const startedAt = modules.now()
   options.report({ type: 'node-started', nodeId: node.id })
   try {
     // The end of the node before this one has just been told too: both leave together.
     await yieldToMessages(options.signal)
+    // What is learned of the node is its own time, not that of a process that had other things to do.
+    const startedAt = modules.now()
     const show = await runNode(node, inputs, modules, options)
     modules.outputs.set(node.signature, show)
     const elapsedMs = modules.now() - startedAt
