@@ -4,7 +4,7 @@
  */
 import { existsSync } from 'node:fs'
 import axe from 'axe-core'
-import { type Browser, chromium, type Page } from 'playwright-core'
+import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core'
 import type { Test } from 'tap'
 
 const places = [
@@ -33,6 +33,20 @@ export async function testBrowser(t: Test): Promise<Browser> {
   const browser = await chromium.launch({ executablePath: browserPath, args: ['--no-sandbox'] })
   t.teardown(() => browser.close())
   return browser
+}
+
+/** Opens a page of an empty profile, which is gone with the test of `t`. */
+export type NewPage = (t: Test, options?: BrowserContextOptions) => Promise<Page>
+
+/** One browser for all tests of a file, started when the first of them wants a page. */
+export function sharedBrowser(t: Test): NewPage {
+  let started: Promise<Browser> | undefined
+  return async (own, options) => {
+    started ??= testBrowser(t)
+    const page = await (await started).newPage(options)
+    own.teardown(() => page.close())
+    return page
+  }
 }
 
 /** Collects what a page complains about: exceptions, and errors in its console. */

@@ -7,15 +7,16 @@ import { join } from 'node:path'
 import { ComfyUIClient } from 'comfy-ui-client'
 import sharp from 'sharp'
 import t, { type Test } from 'tap'
-import { testBuiltAgent } from '../built-agent.ts'
 import { CHECKPOINT, textToImage } from '../e2e/prompts.ts'
+import { sharedAgent } from '../shared-agent.ts'
 import { finished } from '../test-agent.ts'
 
 // On a machine that is busy with other things, too.
 t.setTimeout(300_000)
+const idleAgent = sharedAgent(t)
 
 async function connected(t: Test, clientId = 'comfy-ui-client') {
-  const agent = await testBuiltAgent(t)
+  const agent = await idleAgent()
   const client = new ComfyUIClient(new URL(agent.url).host, clientId)
   await client.connect()
   t.teardown(() => client.disconnect())
@@ -24,20 +25,25 @@ async function connected(t: Test, clientId = 'comfy-ui-client') {
 
 t.test('a prompt becomes files', async (t) => {
   const { client } = await connected(t)
-  const images = await client.getImages(textToImage())
+  const named = (options = {}) => {
+    const prompt = textToImage(options)
+    prompt['9']!.inputs.filename_prefix = 'files'
+    return prompt
+  }
+  const images = await client.getImages(named())
   t.strictSame(Object.keys(images), ['9'])
   const [made] = images['9']!
-  t.match(made, { image: { filename: 'ComfyUI_00001_.png', subfolder: '', type: 'output' } })
+  t.match(made, { image: { filename: 'files_00001_.png', subfolder: '', type: 'output' } })
 
   const folder = t.testdir()
   await client.saveImages(images, folder)
   const saved = readFileSync(join(folder, made!.image.filename))
   t.match(await sharp(saved).metadata(), { format: 'png', width: 64, height: 64 })
 
-  const again = await client.getImages(textToImage())
+  const again = await client.getImages(named())
   t.strictSame(again['9']![0]!.image, made!.image, 'a repeated prompt answers from the cache')
-  const other = await client.getImages(textToImage({ seed: 2 }))
-  t.equal(other['9']![0]!.image.filename, 'ComfyUI_00002_.png')
+  const other = await client.getImages(named({ seed: 2 }))
+  t.equal(other['9']![0]!.image.filename, 'files_00002_.png')
 })
 
 t.test('uploads, and a picture made from one', async (t) => {

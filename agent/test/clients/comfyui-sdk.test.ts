@@ -6,17 +6,18 @@
 import { CallWrapper, ComfyApi, ComfyPool, PromptBuilder } from '@saintno/comfyui-sdk'
 import sharp from 'sharp'
 import t, { type Test } from 'tap'
-import { testBuiltAgent } from '../built-agent.ts'
 import { CHECKPOINT, type TestPrompt, textToImage } from '../e2e/prompts.ts'
+import { sharedAgent } from '../shared-agent.ts'
 
 // On a machine that is busy with other things, too.
 t.setTimeout(300_000)
+const idleAgent = sharedAgent(t)
 
 /** Enough for previews: there are none when the result is about to come. */
 const MANY_STEPS = 600
 
 async function connected(t: Test) {
-  const agent = await testBuiltAgent(t)
+  const agent = await idleAgent()
   const api = new ComfyApi(agent.url)
   t.teardown(() => api.destroy())
   const opened = new Promise<void>((resolve) => api.on('connected', () => resolve()))

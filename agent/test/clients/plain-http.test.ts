@@ -1,12 +1,13 @@
 /** A script that polls, as people write them with curl and Python's urllib: no WebSocket, odd content types. */
 import sharp from 'sharp'
 import t from 'tap'
-import { testBuiltAgent } from '../built-agent.ts'
 import { textToImage } from '../e2e/prompts.ts'
+import { sharedAgent } from '../shared-agent.ts'
 import { ask, finished } from '../test-agent.ts'
 
 // On a machine that is busy with other things, too.
 t.setTimeout(300_000)
+const idleAgent = sharedAgent(t)
 
 /** What the HTTP libraries send when nobody names a type. */
 const types = {
@@ -17,7 +18,7 @@ const types = {
 }
 
 t.test('queue, poll, look', async (t) => {
-  const agent = await testBuiltAgent(t)
+  const agent = await idleAgent()
   for (const [who, type] of Object.entries(types)) {
     const body = JSON.stringify({ prompt: textToImage() })
     const answer = await ask(agent, 'POST', '/prompt', body, { 'content-type': type })
@@ -36,7 +37,7 @@ t.test('queue, poll, look', async (t) => {
 })
 
 t.test('a client id of any shape is accepted', async (t) => {
-  const agent = await testBuiltAgent(t)
+  const agent = await idleAgent()
   for (const client_id of ['', 'x', 7, null, { a: 1 }]) {
     const answer = await ask(agent, 'POST', '/prompt', { prompt: textToImage(), client_id })
     t.equal(answer.status, 200, JSON.stringify(client_id))

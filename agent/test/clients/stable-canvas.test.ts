@@ -12,15 +12,17 @@ import t, { type Test } from 'tap'
 import { WebSocket } from 'ws'
 import { testBuiltAgent } from '../built-agent.ts'
 import { CHECKPOINT, textToImage } from '../e2e/prompts.ts'
+import { sharedAgent } from '../shared-agent.ts'
 
 // On a machine that is busy with other things, too.
 t.setTimeout(300_000)
+const idleAgent = sharedAgent(t)
 
 /** Enough for previews: there are none when the result is about to come. */
 const MANY_STEPS = 600
 
 async function connected(t: Test, clientId = 'stable-canvas') {
-  const agent = await testBuiltAgent(t)
+  const agent = await idleAgent()
   const client = new Client({ api_host: new URL(agent.url).host, clientId, WebSocket })
   t.teardown(() => client.close())
   await client.connect()
@@ -91,7 +93,7 @@ t.test('several at once, and one again from the cache', async (t) => {
 })
 
 t.test('polling instead of events', async (t) => {
-  const agent = await testBuiltAgent(t)
+  const agent = await idleAgent()
   const client = new Client({ api_host: new URL(agent.url).host })
   t.teardown(() => client.close())
   t.equal(

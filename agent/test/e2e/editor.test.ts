@@ -1,23 +1,26 @@
 /** The graph editor in a real browser, as somebody uses it who knows ComfyUI. */
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { type JsonObject, parseJson } from '@comfymesh/protocol/json'
-import type { Browser, Frame, Locator, Page } from 'playwright-core'
+import type { Frame, Locator, Page } from 'playwright-core'
 import t, { type Test } from 'tap'
-import { accessibilityFaults, complaintsOf, testBrowser, withoutBrowser } from '../browser.ts'
+import { accessibilityFaults, complaintsOf, sharedBrowser, withoutBrowser } from '../browser.ts'
 import { type BuiltAgent, testBuiltAgent } from '../built-agent.ts'
+import { sharedAgent } from '../shared-agent.ts'
 import { frontendPackage, versionsToTest } from './frontend-package.ts'
 import { CHECKPOINT } from './prompts.ts'
 
 t.setTimeout(300_000)
+const idleAgent = sharedAgent(t)
+const newPage = sharedBrowser(t)
 
 const LONG_MS = 120_000
 /** The greatest that there is: more than a number of JavaScript holds. */
 const SEED = '18446744073709551615'
 
-async function open(browser: Browser, { url }: Pick<BuiltAgent, 'url'>, colorScheme?: 'dark') {
-  const page = await browser.newPage({
+async function open(t: Test, { url }: Pick<BuiltAgent, 'url'>, colorScheme?: 'dark') {
+  const page = await newPage(t, {
     viewport: { width: 1900, height: 1000 },
     ...(colorScheme && { colorScheme }),
   })
@@ -83,8 +86,8 @@ async function save(page: Page): Promise<void> {
 }
 
 t.test('a workflow from nothing to its picture', { skip: withoutBrowser }, async (t) => {
-  const agent = await testBuiltAgent(t)
-  const page = await open(await testBrowser(t), agent)
+  const agent = await idleAgent()
+  const page = await open(t, agent)
   const complaints = complaintsOf(page)
 
   await t.test('nodes are found, and links find their nodes', async (t) => {
@@ -142,7 +145,8 @@ t.test('a workflow from nothing to its picture', { skip: withoutBrowser }, async
     await nodeAt(page, 7).locator('img').waitFor()
     await becomes(t, () => page.locator('.editor-node[data-status="finished"]').count(), 7)
     t.not(await field(page, 'seed of KSampler').inputValue(), SEED)
-    const file = readFileSync(join(agent.outputDir, 'ComfyUI_00001_.png')).toString('latin1')
+    const [saved] = readdirSync(agent.outputDir).filter((name) => name.startsWith('ComfyUI_'))
+    const file = readFileSync(join(agent.outputDir, saved!)).toString('latin1')
     t.ok(file.includes(`"seed": ${SEED}`), 'the prompt is in the picture')
     t.match(file, /"last_node_id": ?7/, 'and the workflow')
   })
@@ -151,9 +155,8 @@ t.test('a workflow from nothing to its picture', { skip: withoutBrowser }, async
 })
 
 t.test('workflows are opened, edited, saved and kept', { skip: withoutBrowser }, async (t) => {
-  const agent = await testBuiltAgent(t)
-  const browser = await testBrowser(t)
-  const page = await open(browser, agent, 'dark')
+  const agent = await idleAgent()
+  const page = await open(t, agent, 'dark')
   const complaints = complaintsOf(page)
   const drawn = JSON.parse(
     readFileSync(new URL('../goldens/convert/notes_groups.json', import.meta.url), 'utf8'),
@@ -222,7 +225,7 @@ t.test('workflows are opened, edited, saved and kept', { skip: withoutBrowser },
   })
 
   await t.test('another page finds it in the folder', async (t) => {
-    const other = await open(browser, agent)
+    const other = await open(t, agent)
     await other.keyboard.press('Control+o')
     await choose(other, 'drawn')
     await other.getByText('drawn', { exact: true }).waitFor()
@@ -232,8 +235,8 @@ t.test('workflows are opened, edited, saved and kept', { skip: withoutBrowser },
 })
 
 t.test('a subgraph is looked into, changed and run', { skip: withoutBrowser }, async (t) => {
-  const agent = await testBuiltAgent(t)
-  const page = await open(await testBrowser(t), agent)
+  const agent = await idleAgent()
+  const page = await open(t, agent)
   const complaints = complaintsOf(page)
   const drawn = parseJson(
     readFileSync(new URL('../goldens/convert/subgraph.json', import.meta.url), 'utf8')
@@ -309,8 +312,8 @@ t.test(
   'links are led around points, and values come from primitives',
   { skip: withoutBrowser },
   async (t) => {
-    const agent = await testBuiltAgent(t)
-    const page = await open(await testBrowser(t), agent)
+    const agent = await idleAgent()
+    const page = await open(t, agent)
     const complaints = complaintsOf(page)
     await page.getByRole('button', { name: 'Begin with text to image' }).click()
     await becomes(t, () => nodes(page).count(), 7)
@@ -350,8 +353,8 @@ t.test(
 )
 
 t.test('what is wrong stands at its node', { skip: withoutBrowser }, async (t) => {
-  const agent = await testBuiltAgent(t)
-  const page = await open(await testBrowser(t), agent)
+  const agent = await idleAgent()
+  const page = await open(t, agent)
   await page.mouse.dblclick(300, 300)
   await choose(page, 'save image')
   await page.keyboard.press('Control+Enter')
@@ -364,8 +367,8 @@ t.test('what is wrong stands at its node', { skip: withoutBrowser }, async (t) =
 })
 
 t.test('from Create to the editor and back', { skip: withoutBrowser }, async (t) => {
-  const agent = await testBuiltAgent(t)
-  const page = await (await testBrowser(t)).newPage({ viewport: { width: 1440, height: 900 } })
+  const agent = await idleAgent()
+  const page = await newPage(t, { viewport: { width: 1440, height: 900 } })
   page.setDefaultTimeout(LONG_MS)
   await page.goto(agent.url)
   await page.getByLabel('Steps').fill('3')
@@ -387,7 +390,7 @@ t.test(
     const found = frontendPackage(versionsToTest()[0]!)
     if ('missing' in found) return t.comment(`NOT TESTED: ${found.missing}`)
     const agent = await testBuiltAgent(t, undefined, ['--frontend', found.folder])
-    const page = await open(await testBrowser(t), agent)
+    const page = await open(t, agent)
     await page.getByRole('button', { name: 'Begin with text to image' }).click()
     await nodes(page).nth(6).waitFor()
     await page.getByRole('button', { name: 'Workflow', exact: true }).click()

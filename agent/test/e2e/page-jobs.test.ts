@@ -1,11 +1,14 @@
 /** Jobs in the coordinator page: how one went, the history, models, settings and health. */
 import type { Page } from 'playwright-core'
 import t from 'tap'
-import { accessibilityFaults, complaintsOf, testBrowser, withoutBrowser } from '../browser.ts'
-import { type BuiltAgent, testBuiltAgent } from '../built-agent.ts'
+import { accessibilityFaults, complaintsOf, sharedBrowser, withoutBrowser } from '../browser.ts'
+import type { BuiltAgent } from '../built-agent.ts'
+import { sharedAgent } from '../shared-agent.ts'
 import { ask, finished } from '../test-agent.ts'
 
 t.setTimeout(300_000)
+const idleAgent = sharedAgent(t)
+const newPage = sharedBrowser(t)
 
 const LONG_MS = 120_000
 const MANY_JOBS = 1000
@@ -27,8 +30,8 @@ async function open(page: Page, { url }: BuiltAgent, path: string): Promise<void
 }
 
 t.test('a job opens to where it ran and what happened', { skip: withoutBrowser }, async (t) => {
-  const agent = await testBuiltAgent(t)
-  const page = await (await testBrowser(t)).newPage()
+  const agent = await idleAgent()
+  const page = await newPage(t)
   const complaints = complaintsOf(page)
   const id = await submit(agent, blank(255))
   await finished(agent, id)
@@ -53,8 +56,8 @@ t.test('a job opens to where it ran and what happened', { skip: withoutBrowser }
 })
 
 t.test('a job that failed says why, and what to do', { skip: withoutBrowser }, async (t) => {
-  const agent = await testBuiltAgent(t)
-  const page = await (await testBrowser(t)).newPage()
+  const agent = await idleAgent()
+  const page = await newPage(t)
   const affinity = { SaveImage: 'attic' }
   const { body } = await ask(agent, 'POST', '/prompt', {
     prompt: blank(1),
@@ -67,8 +70,8 @@ t.test('a job that failed says why, and what to do', { skip: withoutBrowser }, a
 })
 
 t.test('a thousand jobs scroll, and are found', { skip: withoutBrowser }, async (t) => {
-  const agent = await testBuiltAgent(t)
-  const page = await (await testBrowser(t)).newPage()
+  const agent = await idleAgent()
+  const page = await newPage(t)
   const oldest = await submit(agent, blank(7))
   await finished(agent, oldest)
   let last = ''
@@ -93,8 +96,8 @@ t.test('a thousand jobs scroll, and are found', { skip: withoutBrowser }, async 
 })
 
 t.test('models, health and logs', { skip: withoutBrowser }, async (t) => {
-  const agent = await testBuiltAgent(t)
-  const page = await (await testBrowser(t)).newPage()
+  const agent = await idleAgent()
+  const page = await newPage(t)
   const complaints = complaintsOf(page)
   await open(page, agent, '/models')
   await page.getByText('Stable Diffusion 1.x').waitFor()
@@ -116,8 +119,8 @@ t.test(
   'parameters are chosen and named, and words are chosen anew',
   { skip: withoutBrowser },
   async (t) => {
-    const agent = await testBuiltAgent(t)
-    const page = await (await testBrowser(t)).newPage()
+    const agent = await idleAgent()
+    const page = await newPage(t)
     await open(page, agent, '/')
     await page.getByRole('button', { name: 'Choose what is shown' }).click()
     const dialog = page.getByRole('dialog')

@@ -1,19 +1,22 @@
 /** The coordinator page in a real browser, as an artist uses it. */
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Browser, Page } from 'playwright-core'
-import t from 'tap'
-import { accessibilityFaults, complaintsOf, testBrowser, withoutBrowser } from '../browser.ts'
-import { type BuiltAgent, startBuiltAgent, testBuiltAgent } from '../built-agent.ts'
+import type { Page } from 'playwright-core'
+import t, { type Test } from 'tap'
+import { accessibilityFaults, complaintsOf, sharedBrowser, withoutBrowser } from '../browser.ts'
+import { type BuiltAgent, startBuiltAgent } from '../built-agent.ts'
+import { sharedAgent } from '../shared-agent.ts'
 
 t.setTimeout(300_000)
+const idleAgent = sharedAgent(t)
+const newPage = sharedBrowser(t)
 
 const LONG_MS = 120_000
 /** What the page loads before its editor, compressed. */
 const MAX_SCRIPT_BYTES = 300_000
 
-async function open(browser: Browser, { url }: Pick<BuiltAgent, 'url'>, colorScheme?: 'dark') {
-  const page = await browser.newPage({ ...(colorScheme && { colorScheme }) })
+async function open(t: Test, { url }: Pick<BuiltAgent, 'url'>, colorScheme?: 'dark') {
+  const page = await newPage(t, { ...(colorScheme && { colorScheme }) })
   page.setDefaultTimeout(LONG_MS)
   await page.goto(url)
   await page.getByRole('textbox', { name: 'Prompt', exact: true }).waitFor()
@@ -30,9 +33,8 @@ const shown = (page: Page, text: string) =>
 const quick = (page: Page) => page.getByLabel('Steps').fill('2')
 
 t.test('from an empty profile to pictures', { skip: withoutBrowser }, async (t) => {
-  const agent = await testBuiltAgent(t)
-  const browser = await testBrowser(t)
-  const page = await open(browser, agent)
+  const agent = await idleAgent()
+  const page = await open(t, agent)
   const complaints = complaintsOf(page)
   t.strictSame(await accessibilityFaults(page), [], 'Create is for everybody')
 
@@ -86,7 +88,7 @@ t.test('from an empty profile to pictures', { skip: withoutBrowser }, async (t) 
   })
 
   await t.test('a picture dropped onto the page brings its settings', async (t) => {
-    const name = 'comfymesh_00002_.png'
+    const name = readdirSync(agent.outputDir).sort().at(-1)!
     await drop(page, name, readFileSync(join(agent.outputDir, name)))
     await page.getByText(name.replace('.png', ''), { exact: true }).waitFor()
     t.equal(await page.getByLabel('Steps').inputValue(), '2')
@@ -97,8 +99,8 @@ t.test('from an empty profile to pictures', { skip: withoutBrowser }, async (t) 
 })
 
 t.test('refusals and failures stand where they belong', { skip: withoutBrowser }, async (t) => {
-  const agent = await testBuiltAgent(t)
-  const page = await open(await testBrowser(t), agent)
+  const agent = await idleAgent()
+  const page = await open(t, agent)
   const prompt = {
     1: { class_type: 'LoadImage', inputs: { image: 'gone.png' } },
     2: { class_type: 'PreviewImage', inputs: { images: ['1', 0] } },
@@ -113,12 +115,15 @@ t.test('refusals and failures stand where they belong', { skip: withoutBrowser }
 })
 
 t.test('the queue pauses, moves and cancels', { skip: withoutBrowser }, async (t) => {
-  const agent = await testBuiltAgent(t)
-  const page = await open(await testBrowser(t), agent, 'dark')
+  const agent = await idleAgent()
+  const page = await open(t, agent, 'dark')
+  const elsewhere = await open(t, agent)
   await quick(page)
   await page.getByRole('link', { name: /Queue/ }).click()
   await page.getByRole('button', { name: 'Pause' }).click()
   await page.getByText('The queue is paused').waitFor()
+  const pausedTab = elsewhere.getByRole('link', { name: /^Queue paused/ })
+  await pausedTab.waitFor()
   await page.getByRole('link', { name: 'Create', exact: true }).click()
   for (const text of ['first', 'second', 'third']) {
     const accepted = page.waitForResponse((response) => response.url().endsWith('/api/prompt'))
@@ -135,6 +140,7 @@ t.test('the queue pauses, moves and cancels', { skip: withoutBrowser }, async (t
   await page.getByRole('button', { name: 'Cancel first' }).waitFor({ state: 'detached' })
   t.strictSame(await accessibilityFaults(page), [])
   await page.getByRole('button', { name: 'Resume' }).click()
+  await pausedTab.waitFor({ state: 'detached' })
   await page.getByText('Nothing runs and nothing waits.').waitFor()
 })
 
@@ -142,7 +148,7 @@ t.test('a lost connection shows, heals, and loses nothing', { skip: withoutBrows
   const dataDir = join(t.testdir({}), 'data')
   const first = await startBuiltAgent(dataDir)
   t.teardown(() => first.stop())
-  const page = await open(await testBrowser(t), first)
+  const page = await open(t, first)
   await say(page, 'typed before the agent went away')
   await first.kill()
   await page.getByText('The connection to the agent is lost').waitFor()
@@ -156,9 +162,8 @@ t.test('a lost connection shows, heals, and loses nothing', { skip: withoutBrows
 })
 
 t.test('the page is small', { skip: withoutBrowser }, async (t) => {
-  const agent = await testBuiltAgent(t)
-  const browser = await testBrowser(t)
-  const page = await browser.newPage()
+  const agent = await idleAgent()
+  const page = await newPage(t)
   let scriptBytes = 0
   page.on('requestfinished', async (request) => {
     if (request.resourceType() !== 'script') return
