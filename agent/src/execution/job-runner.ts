@@ -50,6 +50,8 @@ export interface JobRunner extends JobLists, QueueEdits {
   pause(): Promise<void>
   /** @throws MeshError `storage_failed` */
   resume(): Promise<void>
+  /** Hears when the queue was paused or resumed. @returns the function that ends it. */
+  onPaused(listener: () => void): () => void
   /** Cancels the running job of that id, if it runs; every running job when no id is given. */
   interrupt(id?: string): void
   /** Gives memory back as soon as no job runs, before the next one. */
@@ -270,6 +272,7 @@ export function createJobRunner(options: JobRunnerOptions, modules: JobRunnerMod
       await queueState.setPaused(undefined)
       runWaiting()
     },
+    onPaused: queueState.onPaused,
     interrupt(id) {
       const jobs = id === undefined ? [...running.values()] : [running.get(id)]
       for (const job of jobs) job?.controller.abort()

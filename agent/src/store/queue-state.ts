@@ -6,12 +6,15 @@ export interface QueueState {
   readonly pausedAtMs: number | undefined
   /** @throws MeshError `storage_failed`, and then nothing has changed. */
   setPaused(atMs: number | undefined): Promise<void>
+  /** Hears of each change once it is kept. @returns the function that ends it. */
+  onPaused(listener: () => void): () => void
 }
 
 const PAUSED_KEY = 'queue/pausedAtMs'
 
 export async function openQueueState(database: Database): Promise<QueueState> {
   const text = await database.get(PAUSED_KEY)
+  const listeners = new Set<() => void>()
   let pausedAtMs = text === undefined ? undefined : Number(text)
   return {
     get pausedAtMs() {
@@ -23,7 +26,13 @@ export async function openQueueState(database: Database): Promise<QueueState> {
           ? ({ type: 'del', key: PAUSED_KEY } as const)
           : ({ type: 'put', key: PAUSED_KEY, value: String(atMs) } as const)
       await database.write([write], { what: 'The state of the queue', sync: 'now' })
+      const isOther = pausedAtMs !== atMs
       pausedAtMs = atMs
+      if (isOther) for (const listener of listeners) listener()
+    },
+    onPaused(listener) {
+      listeners.add(listener)
+      return () => listeners.delete(listener)
     },
   }
 }

@@ -30,6 +30,8 @@ const socket = openSocket()
 export const clientId = socket.clientId
 export const connection = createStore<Connection>(socket.connection)
 export const jobs = createStore<Jobs>(new Map())
+/** Whether the queue starts no further job. */
+export const isQueuePaused = createStore(false)
 export const preview = createStore<LivePreview | undefined>(undefined)
 /** Counts the jobs that ended while this page looked on: a reason to read the history again. */
 export const endings = createStore(0)
@@ -52,6 +54,9 @@ export function followJobs(): void {
     const told = parseJson(data) as unknown as { readonly jobs: readonly { readonly id: string }[] }
     void catchUp(told.jobs.map(({ id }) => id))
     void showLatest()
+  })
+  source.addEventListener('queue', ({ data }) => {
+    isQueuePaused.set((parseJson(data) as { readonly paused: boolean }).paused)
   })
   source.addEventListener('event', ({ data }) => hear(parseJson(data) as unknown as JobEvent))
 }

@@ -8,12 +8,12 @@ import {
   useComputedColorScheme,
   useMantineColorScheme,
 } from '@mantine/core'
-import { IconMoon, IconPlugConnectedX, IconSun } from '@tabler/icons-react'
+import { IconMoon, IconPlayerPause, IconPlugConnectedX, IconSun } from '@tabler/icons-react'
 import { type ReactNode, Suspense, useEffect, useRef } from 'react'
 import { Link, Route, Switch, useLocation } from 'wouter'
 import { type Health, useHealth } from '../api/health.ts'
 import { Logo } from '../components/logo.tsx'
-import { connection, jobs } from '../state/agent.ts'
+import { connection, isQueuePaused, jobs } from '../state/agent.ts'
 import { useStore } from '../state/store.ts'
 import { views } from './views.ts'
 
@@ -55,6 +55,7 @@ function Bar() {
         {shown.map(({ path, title }) => (
           <Tab key={path} path={path}>
             {title}
+            {path === '/queue' && <Paused />}
             {path === '/queue' && <Waiting />}
           </Tab>
         ))}
@@ -79,6 +80,12 @@ function Tab({ path, children }: { readonly path: string; readonly children: Rea
       {children}
     </Link>
   )
+}
+
+/** Why what was submitted does not begin. */
+function Paused() {
+  if (!useStore(isQueuePaused)) return null
+  return <IconPlayerPause size={16} role="img" aria-label="paused" />
 }
 
 function Waiting() {

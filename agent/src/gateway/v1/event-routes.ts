@@ -10,7 +10,7 @@ import { findJob } from './job-routes.ts'
 import { listedJob } from './job-schemas.ts'
 
 export interface EventModules {
-  readonly runner: Pick<JobRunner, 'running' | 'pending' | 'job'>
+  readonly runner: Pick<JobRunner, 'running' | 'pending' | 'job' | 'pausedAtMs' | 'onPaused'>
   readonly events: EventMemory
 }
 
@@ -24,7 +24,8 @@ export function eventRoutes(modules: EventModules): Route[] {
         description:
           'First `jobs`, the jobs that run or wait; then an `event` for each thing that happens, ' +
           'as it happens. A client that comes back with `Last-Event-ID` hears what it missed ' +
-          'instead of `jobs`; where that is not known any more, it gets `jobs` again.',
+          'instead of `jobs`; where that is not known any more, it gets `jobs` again. `queue` says ' +
+          'whether the queue is paused, at the beginning and whenever that changes.',
         parameters: {
           lastEventId: {
             description: 'The same as the header Last-Event-ID, for clients that cannot send it',
@@ -73,8 +74,18 @@ function listen({ runner, events }: EventModules, { headers, query }: Request): 
     stream.tell({ name: 'jobs', data: { jobs } })
   }
   for (const event of missed ?? []) tellEvent(stream, event)
-  ended = events.listen((event) => tellEvent(stream, event))
+  const tellQueue = () => tellPaused(stream, runner.pausedAtMs())
+  tellQueue()
+  const ends = [events.listen((event) => tellEvent(stream, event)), runner.onPaused(tellQueue)]
+  ended = () => {
+    for (const end of ends) end()
+  }
   return stream.answer
+}
+
+function tellPaused(stream: EventStream, pausedAtMs: number | undefined): void {
+  const paused = pausedAtMs !== undefined
+  stream.tell({ name: 'queue', data: { paused, ...(paused && { pausedAtMs }) } })
 }
 
 function tellEvent(stream: EventStream, { id, event }: RememberedEvent): void {

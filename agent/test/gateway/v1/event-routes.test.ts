@@ -20,6 +20,8 @@ const progress = (value: number): JobEvent => ({
 
 function news(limits?: { events: number; bytes: number }) {
   const listeners = new Set<(update: JobUpdate) => void>()
+  const pauseListeners = new Set<() => void>()
+  let pausedAtMs: number | undefined
   const runner = {
     running: () => [state],
     pending: () => [],
@@ -28,12 +30,22 @@ function news(limits?: { events: number; bytes: number }) {
       listeners.add(listener)
       return () => listeners.delete(listener)
     },
+    pausedAtMs: () => pausedAtMs,
+    onPaused: (listener: () => void) => {
+      pauseListeners.add(listener)
+      return () => pauseListeners.delete(listener)
+    },
   }
   const events = createEventMemory({ runner }, limits)
   const [route, log] = eventRoutes({ runner, events })
   return {
     listeners,
+    pauseListeners,
     events,
+    pauses(atMs?: number) {
+      pausedAtMs = atMs
+      for (const listener of pauseListeners) listener()
+    },
     happens: (event: JobEvent) => {
       for (const listener of listeners) listener({ event, state })
     },
@@ -53,11 +65,16 @@ function news(limits?: { events: number; bytes: number }) {
 interface Told {
   readonly name: string
   readonly id?: string
-  readonly data: { readonly jobs?: unknown[]; readonly value?: number }
+  readonly data: { readonly jobs?: unknown[]; readonly value?: number; readonly paused?: boolean }
+}
+
+/** What lies ready to be read of jobs. */
+function told(stream: Readable): Told[] {
+  return heard(stream).filter(({ name }) => name !== 'queue')
 }
 
 /** What lies ready to be read. */
-function told(stream: Readable): Told[] {
+function heard(stream: Readable): Told[] {
   const text = String(stream.read() ?? '')
   return text
     .split('\n\n')
@@ -80,6 +97,21 @@ t.test('the jobs as they are, then what happens', async (t) => {
     { name: 'event', id: /.+/, data: { value: 1 } },
     { name: 'event', id: /.+/, data: { value: 2 } },
   ])
+})
+
+t.test('whether the queue is paused is told to whoever comes, and when it changes', async (t) => {
+  const { pauses, happens, listen } = news()
+  const stream = listen()
+  const queue = (from: Readable) =>
+    heard(from).flatMap(({ name, data }) => (name === 'queue' ? [data] : []))
+  t.strictSame(queue(stream), [{ paused: false }])
+  pauses(5)
+  t.strictSame(queue(stream), [{ paused: true, pausedAtMs: 5 }])
+  happens(progress(1))
+  const [{ id }] = told(stream) as [Told]
+  t.strictSame(queue(listen(id)), [{ paused: true, pausedAtMs: 5 }], 'also who comes back')
+  pauses()
+  t.strictSame(queue(stream), [{ paused: false }])
 })
 
 t.test('a client that comes back hears what it missed, and nothing twice', async (t) => {
@@ -131,13 +163,14 @@ t.test('a client that does not read is let go', async (t) => {
 })
 
 t.test('nothing is kept of clients that went, nor after the end', async (t) => {
-  const { happens, listen, events, listeners } = news()
+  const { happens, listen, events, listeners, pauseListeners } = news()
   const stream = listen()
   stream.destroy()
   await new Promise(setImmediate)
   const lengthBefore = stream.readableLength
   happens(progress(1))
   t.equal(stream.readableLength, lengthBefore)
+  t.equal(pauseListeners.size, 0)
   events.close()
   t.equal(listeners.size, 0)
 })

@@ -9,7 +9,7 @@ import { Link } from 'wouter'
 import { clearQueue, pauseQueue, readQueue, resumeQueue } from '../../api/queue.ts'
 import { PageHead } from '../../components/page-head.tsx'
 import { Problem } from '../../components/problem.tsx'
-import { jobs } from '../../state/agent.ts'
+import { isQueuePaused, jobs } from '../../state/agent.ts'
 import { useStore } from '../../state/store.ts'
 import { History } from './history.tsx'
 import { JobRow } from './job-row.tsx'
@@ -17,6 +17,7 @@ import { JobRow } from './job-row.tsx'
 export default function QueueView() {
   const queries = useQueryClient()
   const live = useStore(jobs)
+  const isPaused = useStore(isQueuePaused)
   const {
     data: queue,
     error,
@@ -31,8 +32,8 @@ export default function QueueView() {
     .filter((job) => !isFinished(job))
     .map(({ request, status }) => `${request.id} ${request.number} ${status}`)
     .join()
-  // biome-ignore lint/correctness/useExhaustiveDependencies: any change of what is unfinished is the reason
-  useEffect(() => void refresh(), [unfinished])
+  // biome-ignore lint/correctness/useExhaustiveDependencies: any change of these is the reason
+  useEffect(() => void refresh(), [unfinished, isPaused])
   const act = useMutation({
     mutationFn: (action: () => Promise<unknown>) => action(),
     onSettled: refresh,
