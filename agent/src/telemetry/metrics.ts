@@ -44,7 +44,7 @@ const REQUEST_SECONDS = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5]
 export function createMetrics(sources: MetricSources, { version }: { version: string }): Metrics {
   const register = new Registry()
   const registers = [register]
-  collectDefaultMetrics({ register })
+  let isProcessWatched = false
   gauges(sources, { version }, registers)
   trafficCounters(sources, registers)
   const jobs = new Counter({
@@ -84,7 +84,12 @@ export function createMetrics(sources: MetricSources, { version }: { version: st
 
   return {
     contentType: register.contentType,
-    text: () => register.metrics(),
+    text() {
+      // From the first time on: to watch the event loop wakes the process a hundred times a second.
+      if (!isProcessWatched) collectDefaultMetrics({ register })
+      isProcessWatched = true
+      return register.metrics()
+    },
     answered,
     jobChanged(event, state) {
       if (event.type === 'started') waitSeconds.observe(waitedMs(state) / 1000)
