@@ -1,32 +1,41 @@
-/** A value that others follow: each hears it at once, then every change, and a pulse in between. */
+/** A value that others follow: each hears it at once, then every change, and a pulse in between if it wants. */
 
 export interface Feed<T> {
   set(value: T): void
   current(): T
-  /** The value, then changes; undefined as a sign of life when there was none for a while. */
-  follow(signal: AbortSignal): AsyncGenerator<T | undefined>
+  /** The value, then changes; undefined as a sign of life for those who want pulses. */
+  follow(signal: AbortSignal, wantsPulses: boolean): AsyncGenerator<T | undefined>
   stop(): void
+}
+
+interface Waiting {
+  readonly wake: () => void
+  readonly wantsPulses: boolean
 }
 
 export function createFeed<T>(options: { readonly initial: T; readonly pulseMs: number }): Feed<T> {
   let value = options.initial
   let version = 0
-  const waiting = new Set<() => void>()
+  const waiting = new Set<Waiting>()
+  const wakeAll = () => {
+    for (const { wake } of [...waiting]) wake()
+  }
   const pulse = () => {
-    for (const wake of [...waiting]) wake()
+    for (const { wake, wantsPulses } of [...waiting]) if (wantsPulses) wake()
   }
   // One clock for all followers: a hundred timers would cost more than what they send.
   const timer = setInterval(pulse, options.pulseMs)
   timer.unref()
 
-  function nextPulse(signal: AbortSignal): Promise<void> {
+  function woken(signal: AbortSignal, wantsPulses: boolean): Promise<void> {
     return new Promise((resolve) => {
       const wake = () => {
-        waiting.delete(wake)
+        waiting.delete(one)
         signal.removeEventListener('abort', wake)
         resolve()
       }
-      waiting.add(wake)
+      const one = { wake, wantsPulses }
+      waiting.add(one)
       signal.addEventListener('abort', wake)
     })
   }
@@ -36,13 +45,13 @@ export function createFeed<T>(options: { readonly initial: T; readonly pulseMs: 
     set(next) {
       value = next
       version++
-      pulse()
+      wakeAll()
     },
-    async *follow(signal) {
+    async *follow(signal, wantsPulses) {
       let told = version
       yield value
       while (!signal.aborted) {
-        if (told === version) await nextPulse(signal)
+        if (told === version) await woken(signal, wantsPulses)
         if (signal.aborted) return
         const isNew = told !== version
         told = version

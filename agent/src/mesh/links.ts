@@ -22,12 +22,14 @@ export interface Links {
   want(target: Target): void
   /** As `want`, and whatever was tried lately is tried again at once. */
   sighted(target: Target & { readonly peerId: string }): void
+  /** Others may be welcome than before. */
+  reconsider(): void
   /** Wants nobody any more but those whom the user named. */
   forgetAll(): void
 }
 
 export interface LinksModules {
-  readonly node: Pick<MeshNode, 'dial' | 'connections' | 'connectedPeers' | 'onConnection'>
+  readonly node: Pick<MeshNode, 'dial' | 'connections' | 'onConnection' | 'onConnectionEnd'>
   readonly selfId: string
   /** Whether a connection to this peer is wanted at all. */
   readonly isWelcome: (peerId: string) => boolean
@@ -47,7 +49,6 @@ interface Attempt {
   failures: number
 }
 
-const TICK_MS = 250
 /** "Back within 3 s" leaves room for two attempts and a handshake. */
 const RETRY_MS = 1000
 const LONG_GONE_MS = 10 * 60_000
@@ -62,33 +63,56 @@ export function createLinks(modules: LinksModules): Links {
   const { node, selfId, isWelcome, now } = modules
   const attempts = new Map<string, Attempt>()
   const stopped = new AbortController()
+  let isStarted = false
   let timer: NodeJS.Timeout | undefined
 
   const keyOf = ({ peerId, hosts, port }: Target) => peerId ?? `${hosts[0]}:${port}`
 
-  function want(target: Target, isPolite: boolean): Attempt {
+  const peerOf = ({ target, answeredBy }: Attempt) => target.peerId ?? answeredBy
+
+  const politeMs = (peerId: string | undefined) =>
+    peerId !== undefined && peerId < selfId ? POLITENESS_MS : 0
+
+  function attemptFor(target: Target): Attempt {
     const key = keyOf(target)
     const known = attempts.get(key)
     if (known !== undefined) {
       known.target = target
       return known
     }
-    const waitsMs = isPolite && target.peerId !== undefined && target.peerId < selfId
-    const nextAtMs = now() + (waitsMs ? POLITENESS_MS : 0)
+    const nextAtMs = now() + politeMs(target.peerId)
     const attempt = { target, nextAtMs, heardAtMs: now(), isDialling: false, failures: 0 }
     attempts.set(key, attempt)
     return attempt
   }
 
-  function tick(): void {
-    const connected = new Set(node.connectedPeers())
-    for (const attempt of attempts.values()) {
-      const peerId = attempt.target.peerId ?? attempt.answeredBy
-      if (attempt.isDialling || attempt.nextAtMs > now()) continue
-      if (peerId !== undefined && !isWelcome(peerId)) continue
-      if (peerId !== undefined && connected.has(peerId)) attempt.heardAtMs = now()
-      else void dial(attempt)
+  function isMissing(attempt: Attempt): boolean {
+    const peerId = peerOf(attempt)
+    if (attempt.isDialling) return false
+    return peerId === undefined || (isWelcome(peerId) && node.connections(peerId).length === 0)
+  }
+
+  /** Dials whoever is due, and looks again when the next one is. */
+  function look(): void {
+    clearTimeout(timer)
+    if (!isStarted) return
+    const atMs = now()
+    let nextAtMs = Number.POSITIVE_INFINITY
+    for (const attempt of [...attempts.values()].filter(isMissing)) {
+      if (attempt.nextAtMs <= atMs) void dial(attempt)
+      else nextAtMs = Math.min(nextAtMs, attempt.nextAtMs)
     }
+    if (nextAtMs < Number.POSITIVE_INFINITY) timer = setTimeout(look, nextAtMs - atMs)
+  }
+
+  function ended(connection: Connection): void {
+    const peerId = connection.remotePeer.toString()
+    for (const attempt of attempts.values()) {
+      if (peerOf(attempt) !== peerId) continue
+      attempt.heardAtMs = now()
+      attempt.nextAtMs = Math.max(attempt.nextAtMs, now() + politeMs(peerId))
+    }
+    look()
   }
 
   async function dial(attempt: Attempt): Promise<void> {
@@ -106,6 +130,7 @@ export function createLinks(modules: LinksModules): Links {
       attempt.isDialling = false
       const isLongGone = now() - attempt.heardAtMs > LONG_GONE_MS
       attempt.nextAtMs = now() + (isLongGone ? LONG_GONE_RETRY_MS : RETRY_MS)
+      look()
     }
   }
 
@@ -121,23 +146,29 @@ export function createLinks(modules: LinksModules): Links {
 
   return {
     start() {
+      isStarted = true
       node.onConnection(settle)
-      timer = setInterval(tick, TICK_MS)
+      node.onConnectionEnd(ended)
+      look()
     },
     stop() {
+      isStarted = false
       stopped.abort()
-      clearInterval(timer)
+      clearTimeout(timer)
     },
     want(target) {
-      want(target, true)
+      attemptFor(target)
+      look()
     },
     sighted(target) {
       // Anybody can announce any identity; only members are dialled, so only they are kept.
       if (!isWelcome(target.peerId)) return
-      const attempt = want(target, true)
+      const attempt = attemptFor(target)
       attempt.heardAtMs = now()
       if (attempt.failures > 0) attempt.nextAtMs = Math.min(attempt.nextAtMs, now())
+      look()
     },
+    reconsider: look,
     forgetAll() {
       for (const [key, { target }] of attempts) {
         if (target.peerId !== undefined) attempts.delete(key)

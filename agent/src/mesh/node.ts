@@ -1,7 +1,6 @@
 /** The libp2p node of this agent: TCP, Noise bound to the mesh's secret, Yamux; and its streams. */
 import './polyfill.ts'
 import { createServer, isIP } from 'node:net'
-import { yamux } from '@chainsafe/libp2p-yamux'
 import { MeshError } from '@comfymesh/protocol/errors'
 import { privateKeyFromRaw } from '@libp2p/crypto/keys'
 import { type Connection, FaultTolerance } from '@libp2p/interface'
@@ -10,6 +9,7 @@ import { multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p, type Libp2p } from 'libp2p'
 import type { Identity } from './identity.ts'
 import type { HostPort } from './invite-line.ts'
+import { createLines, type Line } from './lines.ts'
 import { meshNoise } from './noise.ts'
 import { incompatible, type Streams } from './rpc.ts'
 
@@ -40,6 +40,8 @@ export interface NodeOptions {
   readonly anyPortWillDo: boolean
   /** Peers that may not connect, whatever they know. */
   readonly isRefused: (peerId: string) => boolean
+  /** Told of what carries each connection, before it opens. */
+  readonly onLine?: (line: Line) => void
 }
 
 /** Measured: with less a paused fast stream is reset. */
@@ -67,22 +69,25 @@ export async function startNode(options: NodeOptions): Promise<MeshNode> {
 
 /** libp2p counts a listener that failed as no more than a missing one. */
 function listen(options: NodeOptions, port: number): Promise<Libp2p> {
+  const lines = createLines(options.onLine ?? (() => {}))
   return createLibp2p({
     privateKey: privateKeyFromRaw(options.identity.rawPrivateKey),
     addresses: { listen: [`/ip4/0.0.0.0/tcp/${port}`, `/ip6/::/tcp/${port}`] },
     // A machine without IPv6 listens on IPv4 alone.
     transportManager: { faultTolerance: FaultTolerance.NO_FATAL },
     transports: [tcp()],
-    connectionEncrypters: [meshNoise(options.secret)],
+    connectionEncrypters: [meshNoise(options.secret, lines.secured)],
     streamMuxers: [
-      yamux({
+      lines.muxer({
+        // Whoever is silent is pinged anyway.
+        enableKeepAlive: false,
         streamOptions: {
           maxStreamWindowSize: STREAM_WINDOW_BYTES,
           maxReadBufferLength: READ_BUFFER_BYTES,
         },
       }),
     ],
-    // Signs of life come over the advertisement streams at a tenth of the cost.
+    // Pings of its own, each over a stream of its own.
     connectionMonitor: { enabled: false },
     connectionManager: {
       maxConnections: MAX_CONNECTIONS,
@@ -117,12 +122,11 @@ function isFree(port: number): Promise<boolean> {
 
 function wrap(node: Libp2p): MeshNode {
   const selfId = node.peerId.toString()
-  const openConnections = (peerId?: string): Connection[] => {
-    const open = node.getConnections().filter(({ status }) => status === 'open')
-    if (peerId === undefined) return open
+  const byPeer = connectionsByPeer(node)
+  const openConnections = (peerId: string): Connection[] => {
     const staying = selfId < peerId ? 'outbound' : 'inbound'
-    return open
-      .filter(({ remotePeer }) => remotePeer.toString() === peerId)
+    return [...(byPeer.get(peerId) ?? [])]
+      .filter(({ status }) => status === 'open')
       .sort(
         (a, b) =>
           Number(b.direction === staying) - Number(a.direction === staying) ||
@@ -136,7 +140,7 @@ function wrap(node: Libp2p): MeshNode {
   return {
     port,
     streams: streamsOf(node, openConnections),
-    connectedPeers: () => [...new Set(openConnections().map((one) => one.remotePeer.toString()))],
+    connectedPeers: () => [...byPeer.keys()].filter((id) => openConnections(id).length > 0),
     connections: openConnections,
     async dial(at, peerId, signal) {
       const address = multiaddr(multiaddrOf(at) + (peerId === undefined ? '' : `/p2p/${peerId}`))
@@ -153,6 +157,25 @@ function wrap(node: Libp2p): MeshNode {
       await node.stop()
     },
   }
+}
+
+/** To list them all and write out whose they are costs more than to follow them. */
+function connectionsByPeer(node: Libp2p): ReadonlyMap<string, ReadonlySet<Connection>> {
+  const byPeer = new Map<string, Set<Connection>>()
+  const opened = (connection: Connection) => {
+    const peerId = connection.remotePeer.toString()
+    byPeer.set(peerId, (byPeer.get(peerId) ?? new Set()).add(connection))
+  }
+  const ended = (connection: Connection) => {
+    const peerId = connection.remotePeer.toString()
+    byPeer.get(peerId)?.delete(connection)
+    if (byPeer.get(peerId)?.size === 0) byPeer.delete(peerId)
+  }
+  node.addEventListener('connection:open', ({ detail }) => opened(detail))
+  node.addEventListener('connection:close', ({ detail }) => ended(detail))
+  // It has listened for a moment.
+  for (const connection of node.getConnections()) opened(connection)
+  return byPeer
 }
 
 function multiaddrOf({ host, port }: HostPort): string {

@@ -3,13 +3,17 @@
  * another secret fails before any protocol is spoken. The secret may change while connections live.
  */
 import { type NoiseComponents, noise } from '@chainsafe/libp2p-noise'
-import type { ConnectionEncrypter } from '@libp2p/interface'
+import type { ConnectionEncrypter, MessageStream } from '@libp2p/interface'
 import { gatherWrites, sendInOnePiece } from './gathered-writes.ts'
 import { keyFrom } from './membership.ts'
 
-/** @param secret the one that counts at the moment of a handshake. */
+/**
+ * @param secret the one that counts at the moment of a handshake.
+ * @param onSecured told of each channel and who is at its other end.
+ */
 export function meshNoise(
   secret: () => string,
+  onSecured: (channel: MessageStream, peerId: string) => void,
 ): (components: NoiseComponents) => ConnectionEncrypter {
   return (components) => {
     let made: { readonly secret: string; readonly encrypter: ConnectionEncrypter } | undefined
@@ -28,6 +32,7 @@ export function meshNoise(
         sendInOnePiece(connection)
         const secured = await encrypter()[direction](connection, options)
         gatherWrites(secured.connection, connection)
+        onSecured(secured.connection, secured.remotePeer.toString())
         return secured
       }
     return {

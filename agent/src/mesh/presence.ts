@@ -1,20 +1,9 @@
-/**
- * Who is there: follows the advertisement of every connected peer, and takes one from whom
- * nothing is heard for gone, though its connection looks alive (a frozen process, a cut cable).
- */
+/** Who is there: follows the advertisement of every connected peer. */
 import type { Advertisement } from '@comfymesh/protocol/advertisement'
 import type { MeshNode } from './node.ts'
 import { protocols } from './protocols.ts'
 import type { Rpc } from './rpc.ts'
 
-/** How often a peer gives a sign of life. */
-export const PULSE_MS = 2000
-/**
- * A peer that vanishes is to be known within 6 s. What remains above the pulse is how long a
- * healthy peer's event loop may be blocked without being taken for dead.
- */
-const SILENCE_MS = 5000
-const CHECK_MS = 250
 /** Pauses before asking again a peer whose stream broke while its connection lives. */
 const AGAIN_MS = 250
 
@@ -38,36 +27,32 @@ export interface PresenceModules {
   readonly onArrived: (peer: PresentPeer) => void
   readonly onAdvertisement: (peer: PresentPeer) => void
   readonly onGone: (peer: PresentPeer) => void
-  readonly now: () => number
 }
 
 interface Followed {
   advertisement?: Advertisement
-  heardAtMs: number
 }
 
 export function createPresence(modules: PresenceModules): Presence {
-  const { node, rpc, now } = modules
+  const { node, rpc } = modules
   const followed = new Map<string, Followed>()
   const said = new Map<string, Advertisement>()
   const stopped = new AbortController()
-  let timer: NodeJS.Timeout | undefined
-  let checkedAtMs = 0
 
   /** Until its last connection ends, however often the stream breaks before. */
   async function follow(peerId: string): Promise<void> {
     if (followed.has(peerId)) return
-    const peer: Followed = { heardAtMs: now() }
+    const peer: Followed = {}
     followed.set(peerId, peer)
     while (!stopped.signal.aborted && node.connections(peerId).length > 0) {
       try {
         const { signal } = stopped
-        for await (const news of rpc.stream(peerId, protocols.advertisement, {}, { signal })) {
-          peer.heardAtMs = now()
+        const request = { pulses: false }
+        for await (const news of rpc.stream(peerId, protocols.advertisement, request, { signal })) {
           if (news.advertisement !== undefined) learn(peerId, peer, news.advertisement)
         }
       } catch {
-        // The connection ended, or it will be closed for its silence.
+        // The connection ended, or it will be ended for its silence.
       }
       await new Promise((resolve) => setTimeout(resolve, AGAIN_MS))
     }
@@ -89,32 +74,13 @@ export function createPresence(modules: PresenceModules): Presence {
     else modules.onAdvertisement(present)
   }
 
-  function check(): void {
-    const sinceCheckMs = now() - checkedAtMs
-    checkedAtMs = now()
-    // This process itself was held up: what arrived meanwhile has not been read yet.
-    if (sinceCheckMs > CHECK_MS + SILENCE_MS / 2) {
-      for (const peer of followed.values()) peer.heardAtMs = Math.max(peer.heardAtMs, now() - 2000)
-      return
-    }
-    for (const [peerId, peer] of followed) {
-      if (now() - peer.heardAtMs <= SILENCE_MS) continue
-      for (const connection of node.connections(peerId)) {
-        connection.abort(new Error(`nothing was heard for ${SILENCE_MS} ms`))
-      }
-    }
-  }
-
   return {
     start() {
-      checkedAtMs = now()
       node.onConnection((connection) => void follow(connection.remotePeer.toString()))
-      timer = setInterval(check, CHECK_MS)
+      // Whoever was waiting for this agent may have come while its other parts started.
+      for (const peerId of node.connectedPeers()) void follow(peerId)
     },
-    stop() {
-      stopped.abort()
-      clearInterval(timer)
-    },
+    stop: () => stopped.abort(),
     present: () =>
       [...followed].flatMap(([peerId, { advertisement }]) =>
         advertisement !== undefined && node.connections(peerId).length > 0

@@ -58,14 +58,15 @@ const digestSchema = z.string().regex(/^[0-9a-f]{64}$/)
 
 export const protocols = {
   /**
-   * Subscribes to what a peer offers: at once as it is, then at every change. Between changes
-   * comes an empty message as a sign of life. One stream lives as long as its connection; a few
-   * more overlap when connections are replaced.
+   * Subscribes to what a peer offers: at once as it is, then at every change; in between comes an
+   * empty message as a sign of life, unless the follower has others. One stream lives as long as its
+   * connection; a few more overlap when connections are replaced.
    */
   advertisement: row({
     id: '/comfymesh/advertisement/1',
     replies: 'many',
-    request: z.object({}),
+    /** The release before says nothing of pulses and counts on them. */
+    request: z.object({ pulses: z.boolean().default(true) }),
     reply: z.object({ advertisement: advertisementSchema.optional() }),
     maxRequestBytes: KIB,
     // A thousand resident models and measured speeds.
@@ -90,7 +91,7 @@ export const protocols = {
     perMinute: 600,
     timeoutMs: 20_000,
   }),
-  /** Nothing, and nothing back: how long that takes is the round trip. */
+  /** Nothing, and nothing back: the release before asks for it to measure the round trip. */
   ping: row({
     id: '/comfymesh/ping/1',
     replies: 'one',

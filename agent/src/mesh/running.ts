@@ -14,12 +14,12 @@ import { standingOf } from './membership.ts'
 import type { MeshModules, MeshOptions } from './mesh.ts'
 import { startNode } from './node.ts'
 import { bulkPortBeside, DEFAULT_MESH_PORT, doorPortBeside } from './peer-address.ts'
-import { createPresence, type PresentPeer, PULSE_MS } from './presence.ts'
+import { createPresence, type PresentPeer } from './presence.ts'
 import { protocols } from './protocols.ts'
 import { createRoster, type Roster } from './roster.ts'
-import { createRoundTrips } from './round-trips.ts'
 import { createRpc, type Rpc } from './rpc.ts'
 import { createSightings } from './sightings.ts'
+import { createSignsOfLife } from './signs-of-life.ts'
 import { createTwinWatch } from './twin.ts'
 
 export interface RunningMesh {
@@ -49,6 +49,9 @@ export interface RunningModules extends MeshModules {
   readonly onChange: () => void
   readonly onFailure: (error: MeshError) => void
 }
+
+/** The release before counts on a pulse so often. */
+const PULSE_MS = 2000
 
 type Stop = () => Promise<void> | void
 
@@ -80,12 +83,16 @@ async function startParts(
   const now = () => performance.now()
   const startedAtMs = now()
 
+  const signsOfLife = createSignsOfLife({ now })
+  signsOfLife.start()
+  onStop(() => signsOfLife.stop())
   const node = await startNode({
     identity,
     secret: () => membership.current().secret,
     port: options.port ?? DEFAULT_MESH_PORT,
     anyPortWillDo: options.port === undefined,
     isRefused: (id) => membership.current().removed.includes(id),
+    onLine: signsOfLife.watch,
   })
   onStop(() => node.stop())
   const rpc = createRpc(
@@ -144,7 +151,6 @@ async function startParts(
     rpc,
     onArrived: (peer) => {
       log.info(`${peer.advertisement.name} is connected.`)
-      roundTrips.arrived(peer.peerId)
       onChange()
       void acquaintances.meet(peer.peerId).then(onChange)
     },
@@ -154,10 +160,7 @@ async function startParts(
       acquaintances.seen(peer.peerId)
       onChange()
     },
-    now,
   })
-
-  const roundTrips = createRoundTrips({ rpc, present: () => presence.present(), now })
 
   const announcement = () => ({
     ...standingOf(membership.current()),
@@ -171,8 +174,8 @@ async function startParts(
 
   await acquaintances.start()
   await documents.start()
-  await rpc.handle(protocols.advertisement, async function* (_, { signal }) {
-    for await (const advertisement of feed.follow(signal)) {
+  await rpc.handle(protocols.advertisement, async function* ({ pulses }, { signal }) {
+    for await (const advertisement of feed.follow(signal, pulses)) {
       yield advertisement === undefined ? {} : { advertisement }
     }
   })
@@ -181,8 +184,6 @@ async function startParts(
   onStop(() => roster.stop())
   presence.start()
   onStop(() => presence.stop())
-  roundTrips.start()
-  onStop(() => roundTrips.stop())
   links.start()
   onStop(() => links.stop())
   const unlisten = membership.onChange((next, before) => {
@@ -190,6 +191,7 @@ async function startParts(
     if (next.secret !== before.secret) invites.withdrawAll()
     bulk.closeRefused((id) => next.removed.includes(id))
     if (options.discovery) discovery.announce()
+    links.reconsider()
     onChange()
   })
   onStop(unlisten)
@@ -210,7 +212,7 @@ async function startParts(
     feed,
     roster,
     present: presence.present,
-    roundTrips: roundTrips.current,
+    roundTrips: signsOfLife.roundTrips,
     lastSaid: presence.lastSaid,
     async move({ membership: next, acquaintances: known }) {
       links.forgetAll()

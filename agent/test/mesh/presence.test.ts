@@ -31,7 +31,6 @@ t.test('a peer arrives with its first word, and is gone with its connection', as
     onArrived: ({ peerId, advertisement }) => told.push(`${peerId} arrived: ${advertisement.name}`),
     onAdvertisement: ({ advertisement }) => told.push(`changed: ${advertisement.name}`),
     onGone: ({ peerId }) => told.push(`${peerId} is gone`),
-    now: () => 0,
   })
   t.teardown(() => presence.stop())
   const until = async (fits: () => boolean) => {
