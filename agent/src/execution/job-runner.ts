@@ -77,6 +77,8 @@ export interface JobRunnerModules extends JobRunModules, JobSlotsModules {
   readonly store: JobStore
   readonly queueState: QueueState
   readonly executor: Pick<Executor, 'fingerprint' | 'validation' | 'prepare' | 'free'>
+  /** Whether other members may offer more in a moment. */
+  readonly isGathering?: () => boolean
   readonly warn: (message: string, error: unknown) => void
 }
 
@@ -243,6 +245,7 @@ export function createJobRunner(options: JobRunnerOptions, modules: JobRunnerMod
     submit: createSubmit({
       ...modules,
       definitions,
+      isGathering: modules.isGathering ?? (() => false),
       accept,
       reservePlace: createQueueRoom(limits, () => queue),
       isUnfinished: (id) => unfinished(id) !== undefined,

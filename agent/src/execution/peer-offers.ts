@@ -18,6 +18,8 @@ export interface PeerOffers {
   offers(): Promise<readonly PeerOffer[]>
   /** Those of the other members, as they are known now. */
   others(): readonly PeerOffer[]
+  /** Whether a member that is missing may be here with what it offers in a moment. */
+  isGathering(): boolean
   /** How long the way to each of them takes, as far as it is measured. */
   links(): readonly MeasuredLink[]
 }
@@ -32,6 +34,9 @@ export interface PeerOffersModules {
 
 /** Before a peer is asked again that could not answer. */
 const AGAIN_MS = 2000
+
+/** Those who lost each other are together again within 3 s, and then tell what they offer. */
+const EXPECTED_MS = 5000
 
 /** What is known of a member. */
 interface Known {
@@ -49,6 +54,10 @@ export function createPeerOffers({ localPeer, mesh, now, warn }: PeerOffersModul
   /** What several peers offer alike is fetched from one of them. */
   const fetching = new Map<string, Promise<OfferedParts>>()
   const heardAtMs = new WeakMap<Advertisement, number>()
+  /** Of the members whose offers are not here. */
+  const missingSinceMs = new Map<string, number>()
+  let startedAtMs = Number.NEGATIVE_INFINITY
+  let knowsOwnModels = false
   let made: readonly PeerOffer[] | undefined
   let unlisten = () => {}
 
@@ -66,6 +75,19 @@ export function createPeerOffers({ localPeer, mesh, now, warn }: PeerOffersModul
     }
     const ids = new Set(present.map(({ peerId }) => peerId))
     for (const peerId of known.keys()) if (!ids.has(peerId)) known.delete(peerId)
+    for (const peerId of missingSinceMs.keys()) if (!ids.has(peerId)) missingSinceMs.delete(peerId)
+    noteMissing(present)
+  }
+
+  function noteMissing(present: readonly MeshPeer[]): void {
+    for (const { peerId, advertisement } of present) {
+      const { parts, problem } = known.get(peerId) ?? {}
+      // Whoever has just started does not know its models yet.
+      const hasSaid = advertisement?.catalogDigest !== undefined
+      const isHere = hasSaid && (parts ?? problem) !== undefined
+      if (isHere) missingSinceMs.delete(peerId)
+      else if (!missingSinceMs.has(peerId)) missingSinceMs.set(peerId, now())
+    }
   }
 
   /** Fetches what a peer offers now, unless it is here or on its way. */
@@ -86,6 +108,7 @@ export function createPeerOffers({ localPeer, mesh, now, warn }: PeerOffersModul
     }
     entry.isFetching = false
     made = undefined
+    noteMissing(members())
     // It may offer something else by now.
     if (againMs !== undefined && !stopped.signal.aborted && known.get(peerId) === entry)
       setTimeout(() => void learn(peerId), againMs).unref()
@@ -144,12 +167,18 @@ export function createPeerOffers({ localPeer, mesh, now, warn }: PeerOffersModul
 
   return {
     others,
+    isGathering() {
+      const isLately = (ms: number) => now() - ms < EXPECTED_MS
+      if ([...missingSinceMs.values()].some(isLately)) return true
+      return !knowsOwnModels && isLately(startedAtMs) && members().length > 0
+    },
     links: () =>
       [...(mesh?.roundTrips() ?? [])].map(([peerId, roundTripMs]) => ({
         peerIds: [localPeer.peerId, peerId],
         roundTripMs,
       })),
     start() {
+      startedAtMs = now()
       unlisten = mesh?.onChange(changed) ?? unlisten
       changed()
     },
@@ -160,8 +189,8 @@ export function createPeerOffers({ localPeer, mesh, now, warn }: PeerOffersModul
     async offers() {
       const own = await localPeer.offer()
       // Until it knows its own models, it cannot tell whether those of others are the same.
-      const isReady = own.catalog !== undefined
-      return [own, ...others().map(isReady ? atThisMoment : notYet)]
+      knowsOwnModels = own.catalog !== undefined
+      return [own, ...others().map(knowsOwnModels ? atThisMoment : notYet)]
     },
   }
 }

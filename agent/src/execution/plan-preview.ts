@@ -7,6 +7,7 @@ import type { PeerOffer } from '../planning/peers.ts'
 import type { NodeErrors, Problem } from '../planning/problem.ts'
 import { validatePrompt } from '../planning/validate.ts'
 import { type JobPlanModules, planRequest } from './job-plan.ts'
+import { validateInMesh } from './mesh-validation.ts'
 import type { QueueTimes } from './queue-times.ts'
 import type { Submission } from './submissions.ts'
 
@@ -29,17 +30,23 @@ export type PlanPreview = (
 export interface PlanPreviewModules extends JobPlanModules {
   readonly executor: Pick<Executor, 'fingerprint' | 'validation'>
   readonly queueTimes: Pick<QueueTimes, 'report'>
+  /** Whether other members may offer more in a moment. */
+  readonly isGathering: () => boolean
 }
 
 export function createPlanPreview(modules: PlanPreviewModules): PlanPreview {
   return async ({ prompt: given, extraData, targets }) => {
-    const offers = behindQueue(await modules.offers(), modules.queueTimes)
-    const validation = await validatePrompt({
-      prompt: given ?? null,
-      definitions: definitionsOf(offers),
-      custom: (classType) => modules.executor.validation(classType),
-      ...(targets && { targets }),
-    })
+    let offers: readonly PeerOffer[] = []
+    const validate = async () => {
+      offers = behindQueue(await modules.offers(), modules.queueTimes)
+      return validatePrompt({
+        prompt: given ?? null,
+        definitions: definitionsOf(offers),
+        custom: (classType) => modules.executor.validation(classType),
+        ...(targets && { targets }),
+      })
+    }
+    const validation = await validateInMesh(validate, modules.isGathering)
     if (!validation.valid) return validation
     const { prompt, outputs, nodeErrors } = validation
     const request = { prompt, outputs: [...outputs], extraData }
