@@ -132,6 +132,8 @@ export function isEnd(promptId: string): (message: SocketMessage) => boolean {
 
 /** Waits until a job is in the history. */
 export async function finished(agent: { readonly url: string }, id: string): Promise<JsonObject> {
+  // Ends with the job; asking again and again would take from its processor.
+  await (await fetch(`${agent.url}/v1/jobs/${id}/events`)).arrayBuffer()
   for (;;) {
     const { body } = await ask(agent, 'GET', `/history/${id}`)
     if (body[id] !== undefined) return body[id] as JsonObject

@@ -11,8 +11,14 @@ export interface Region {
 const SMALLEST = 0.004
 
 export function regionOf(side: number, isInside: (index: number) => boolean): Region {
-  const mask = Uint8Array.from({ length: side * side }, (_, index) => Number(isInside(index)))
-  return { side, mask, area: mask.reduce((sum, bit) => sum + bit, 0) }
+  const mask = new Uint8Array(side * side)
+  let area = 0
+  for (let index = 0; index < mask.length; index++) {
+    if (!isInside(index)) continue
+    mask[index] = 1
+    area += 1
+  }
+  return { side, mask, area }
 }
 
 /** Connected regions (4 neighbours) of a mask, the largest first. */
@@ -21,36 +27,39 @@ export function connectedRegions({ side, mask }: Region): Region[] {
   const found: Region[] = []
   for (let start = 0; start < isLeft.length; start++) {
     if (isLeft[start] === 0) continue
-    const members = flood(side, start, (index) => isLeft[index] === 1)
-    for (const index of members) isLeft[index] = 0
-    if (members.size < SMALLEST * mask.length) continue
-    found.push(regionOf(side, (index) => members.has(index)))
+    const members = takeConnected(side, start, isLeft)
+    if (members.length < SMALLEST * mask.length) continue
+    const own = new Uint8Array(mask.length)
+    for (const index of members) own[index] = 1
+    found.push({ side, mask: own, area: members.length })
   }
   return found.sort((a, b) => b.area - a.area)
 }
 
 /** The region with everything that it encloses. */
 export function fillHoles({ side, mask }: Region): Region {
-  const outside = new Set<number>()
-  for (let index = 0; index < mask.length; index++) {
-    if (!isOnEdge(index, side) || mask[index] === 1 || outside.has(index)) continue
-    for (const reached of flood(side, index, (other) => mask[other] === 0)) outside.add(reached)
-  }
-  return regionOf(side, (index) => !outside.has(index))
+  const isEnclosed = mask.map((bit) => 1 - bit)
+  for (let index = 0; index < mask.length; index++)
+    if (isOnEdge(index, side) && isEnclosed[index] === 1) takeConnected(side, index, isEnclosed)
+  return regionOf(side, (index) => mask[index] === 1 || isEnclosed[index] === 1)
 }
 
-function flood(side: number, start: number, belongs: (index: number) => boolean): Set<number> {
-  const members = new Set([start])
+/** What hangs together with `start` (4 neighbours) among the ones that are left; they are taken out. */
+function takeConnected(side: number, start: number, isLeft: Uint8Array): number[] {
+  const members = [start]
+  isLeft[start] = 0
+  const take = (index: number) => {
+    if (isLeft[index] !== 1) return
+    isLeft[index] = 0
+    members.push(index)
+  }
   // Grows while it is walked.
   for (const at of members) {
     const column = at % side
-    const neighbours = [
-      column > 0 ? at - 1 : -1,
-      column < side - 1 ? at + 1 : -1,
-      at - side,
-      at + side < side * side ? at + side : -1,
-    ]
-    for (const index of neighbours) if (index >= 0 && belongs(index)) members.add(index)
+    if (column > 0) take(at - 1)
+    if (column < side - 1) take(at + 1)
+    take(at - side)
+    take(at + side)
   }
   return members
 }
