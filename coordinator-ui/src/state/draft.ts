@@ -2,10 +2,10 @@
  * What the user is working on: a prompt with its values as they stand in the form. Kept in the
  * browser at each change, so that neither a reload nor a lost connection loses what was typed.
  */
-import { type JsonObject, parseJson, stringifyJson } from '@comfymesh/protocol/json'
+import type { JsonObject } from '@comfymesh/protocol/json'
 import type { Prompt } from '@comfymesh/protocol/workflow'
 import { FORM_KEY, type FormChoice, formText, workflowWithForm } from './form-choice.ts'
-import { createStore } from './store.ts'
+import { keptStore } from './kept-store.ts'
 
 export interface Draft {
   /** Of the file it came from; undefined for the page's own. */
@@ -19,19 +19,7 @@ export interface Draft {
   readonly isSeedRandom: boolean
 }
 
-const KEY = 'comfymesh.draft'
-
-export const draft = createStore<Draft | undefined>(stored())
-
-draft.subscribe(() => {
-  try {
-    const value = draft.get()
-    if (value === undefined) localStorage.removeItem(KEY)
-    else localStorage.setItem(KEY, stringifyJson(value))
-  } catch {
-    // A full or forbidden storage: the draft lives as long as the page does.
-  }
-})
+export const draft = keptStore<Draft>('comfymesh.draft')
 
 /** What goes into the pictures of a draft, so that dropping one brings all of it back. */
 export function pictureInfo({ workflow, form }: Draft): JsonObject {
@@ -39,13 +27,4 @@ export function pictureInfo({ workflow, form }: Draft): JsonObject {
     return { workflow: form === undefined ? workflow : workflowWithForm(workflow, form) }
   }
   return form === undefined ? {} : { [FORM_KEY]: formText(form) }
-}
-
-function stored(): Draft | undefined {
-  try {
-    const text = localStorage.getItem(KEY)
-    return text === null ? undefined : (parseJson(text) as unknown as Draft)
-  } catch {
-    return undefined
-  }
 }

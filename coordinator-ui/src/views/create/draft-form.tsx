@@ -7,7 +7,9 @@ import { IconAdjustments, IconArrowBackUp, IconPlayerPlayFilled } from '@tabler/
 import { useMutation } from '@tanstack/react-query'
 import { type ReactNode, useMemo, useState } from 'react'
 import { submitPrompt } from '../../api/comfyui.ts'
+import { PlacementButton } from '../../components/placement-button.tsx'
 import { clientId } from '../../state/agent.ts'
+import { placement } from '../../state/chosen-placement.ts'
 import { defaultPrompt } from '../../state/default-prompt.ts'
 import { type Draft, draft as drafts, pictureInfo } from '../../state/draft.ts'
 import { arranged, type FormChoice } from '../../state/form-choice.ts'
@@ -18,6 +20,7 @@ import {
   withSeeds,
   withValue,
 } from '../../state/parameters.ts'
+import { planOptionsFor } from '../../state/placement.ts'
 import { problemsOf } from '../../state/problems.ts'
 import { randomSeed } from '../../state/seed.ts'
 import { ChooseParameters } from './choose-parameters.tsx'
@@ -41,7 +44,10 @@ export function DraftForm({ draft, definitions, onSubmitted }: DraftFormProps) {
         : draft.prompt
       drafts.set({ ...draft, prompt })
       const chosen = withChoices(prompt, parameters, Math.random)
-      return submitPrompt(chosen, clientId, { extra_pnginfo: pictureInfo(draft) })
+      return submitPrompt(chosen, clientId, {
+        extra_pnginfo: pictureInfo(draft),
+        ...planOptionsFor(placement.get(), chosen, definitions),
+      })
     },
     onSuccess: ({ prompt_id }) => onSubmitted(prompt_id),
   })
@@ -106,7 +112,10 @@ export function DraftForm({ draft, definitions, onSubmitted }: DraftFormProps) {
         >
           Run
         </Button>
-        <EditButton draft={draft} definitions={definitions} />
+        <Group justify="center" gap="xs" mt="xs">
+          <PlacementButton />
+          <EditButton draft={draft} definitions={definitions} />
+        </Group>
       </div>
       {isChoosing && (
         <ChooseParameters

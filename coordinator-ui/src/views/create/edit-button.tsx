@@ -26,8 +26,6 @@ export function EditButton({ draft, definitions }: EditButtonProps) {
       <Button
         variant="subtle"
         size="compact-sm"
-        mt="xs"
-        fullWidth
         loading={open.isPending}
         leftSection={<IconVectorBezier2 size={14} />}
         onClick={() => open.mutate()}

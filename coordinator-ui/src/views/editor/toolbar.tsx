@@ -20,6 +20,7 @@ import { useReactFlow } from '@xyflow/react'
 import { type ReactNode, useEffect, useRef } from 'react'
 import { useHealth } from '../../api/health.ts'
 import { listWorkflows } from '../../api/userdata.ts'
+import { PlacementButton } from '../../components/placement-button.tsx'
 import { ago } from '../../state/duration.ts'
 import { editor, redo, undo } from '../../state/editor/editor.ts'
 import { isDirty } from '../../state/editor/editor-state.ts'
@@ -73,6 +74,7 @@ export function Toolbar({ files, isSnapping, onSnapping }: ToolbarProps) {
           <Keys />
         </>
       )}
+      <PlacementButton />
       <Button
         size="sm"
         loading={run.isPending}

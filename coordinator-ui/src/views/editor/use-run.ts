@@ -7,9 +7,11 @@ import { useEffect } from 'react'
 import { submitPrompt } from '../../api/comfyui.ts'
 import { Refused } from '../../api/http.ts'
 import { clientId } from '../../state/agent.ts'
+import { placement } from '../../state/chosen-placement.ts'
 import { afterRun } from '../../state/editor/edit-widgets.ts'
 import { amend, currentDocument, endStep, setProblems, setRun } from '../../state/editor/editor.ts'
 import { explained, refusalProblems } from '../../state/editor/run-state.ts'
+import { planOptionsFor } from '../../state/placement.ts'
 import { useEditorContext } from './editor-context.ts'
 
 /** The prompt as ComfyUI's frontend would send it. @throws MeshError saying what is wrong with it. */
@@ -30,6 +32,7 @@ export function useRunWorkflow() {
       try {
         return await submitPrompt(prompt as Prompt, clientId, {
           extra_pnginfo: { workflow },
+          ...planOptionsFor(placement.get(), prompt as Prompt, definitions),
         })
       } catch (error) {
         const body = error instanceof Refused ? error.body : undefined
