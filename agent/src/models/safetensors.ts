@@ -97,24 +97,29 @@ export function malformedFile(path: string, what: string): MeshError {
   )
 }
 
-/** Opens a model file; failures become `not_found` or `storage_failed`. */
-export async function openForReading(path: string): Promise<FileHandle> {
+/** Opens a model file. @throws MeshError as `unopenedFile` */
+async function openForReading(path: string): Promise<FileHandle> {
   try {
     return await open(path, 'r')
   } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException
-    if (code === 'ENOENT' || code === 'ENOTDIR') {
-      throw new MeshError('not_found', `There is no file ${path}. Put the model there.`, {
-        details: { path },
-        cause,
-      })
-    }
-    throw new MeshError(
-      'storage_failed',
-      `${path} could not be opened (${code}). Check its permissions and its disk.`,
-      { details: { path }, cause },
-    )
+    throw unopenedFile(path, cause)
   }
+}
+
+/** Why a model file could not be opened: `not_found` or `storage_failed`. */
+export function unopenedFile(path: string, cause: unknown): MeshError {
+  const { code } = cause as NodeJS.ErrnoException
+  if (code === 'ENOENT' || code === 'ENOTDIR') {
+    return new MeshError('not_found', `There is no file ${path}. Put the model there.`, {
+      details: { path },
+      cause,
+    })
+  }
+  return new MeshError(
+    'storage_failed',
+    `${path} could not be opened (${code}). Check its permissions and its disk.`,
+    { details: { path }, cause },
+  )
 }
 
 async function readHeader(file: FileHandle, path: string, fileBytes: number): Promise<Buffer> {

@@ -1,15 +1,18 @@
 /**
  * The elements of single tensors, for what a network needs on the host: token embeddings,
  * textual-inversion vectors, LoRA scalars. The large weights stay in their files.
+ *
+ * Read at once and not by another thread: only runners read them, which wait for them anyway, and
+ * which each hop to a thread and back keeps waiting longer than a few kilobytes do.
  */
-import type { FileHandle } from 'node:fs/promises'
+import { closeSync, openSync, readSync } from 'node:fs'
 import {
   countElements,
   type ElementType,
   malformedFile,
-  openForReading,
   type Safetensors,
   type TensorEntry,
+  unopenedFile,
 } from './safetensors.ts'
 
 /** How an element at a byte offset becomes a number; types without a row hold no weights. */
@@ -44,11 +47,11 @@ export async function readTensors(
   names: readonly string[],
 ): Promise<Map<string, Float32Array>> {
   const entries = names.map((name) => [name, entryOf(file, name)] as const)
-  return withFile(file, async (handle) => {
+  return withFile(file, (descriptor) => {
     const values = new Map<string, Float32Array>()
     for (const [name, entry] of entries) {
       const count = countElements(entry.shape)
-      values.set(name, await readElements(handle, file.path, entry, entry.offset, count))
+      values.set(name, readElements(descriptor, file.path, entry, entry.offset, count))
     }
     return values
   })
@@ -72,24 +75,27 @@ export async function readRows(
   }
   const count = countElements(entry.shape.slice(1))
   const rowBytes = entry.byteLength / extent
-  return withFile(file, (handle) =>
-    Promise.all(
-      rows.map((row) =>
-        readElements(handle, file.path, entry, entry.offset + row * rowBytes, count),
-      ),
+  return withFile(file, (descriptor) =>
+    rows.map((row) =>
+      readElements(descriptor, file.path, entry, entry.offset + row * rowBytes, count),
     ),
   )
 }
 
-async function withFile<T>(
-  { path }: Safetensors,
-  use: (handle: FileHandle) => Promise<T>,
-): Promise<T> {
-  const handle = await openForReading(path)
+function withFile<T>({ path }: Safetensors, use: (descriptor: number) => T): T {
+  const descriptor = openNow(path)
   try {
-    return await use(handle)
+    return use(descriptor)
   } finally {
-    await handle.close()
+    closeSync(descriptor)
+  }
+}
+
+function openNow(path: string): number {
+  try {
+    return openSync(path, 'r')
+  } catch (cause) {
+    throw unopenedFile(path, cause)
   }
 }
 
@@ -99,21 +105,24 @@ function entryOf(file: Safetensors, name: string): TensorEntry {
   return entry
 }
 
-async function readElements(
-  handle: FileHandle,
+function readElements(
+  descriptor: number,
   path: string,
   { dtype }: TensorEntry,
   offset: number,
   count: number,
-): Promise<Float32Array> {
+): Float32Array {
   const read = readElement[dtype]
   if (!read) throw malformedFile(path, `weights of type ${dtype} are of no use here`)
   const width = bytesPerElement(dtype)
   const bytes = Buffer.alloc(count * width)
-  const { bytesRead } = await handle.read(bytes, 0, bytes.length, offset)
-  if (bytesRead < bytes.length) throw malformedFile(path, 'it was cut while in use')
+  if (readSync(descriptor, bytes, 0, bytes.length, offset) < bytes.length) {
+    throw malformedFile(path, 'it was cut while in use')
+  }
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  return Float32Array.from({ length: count }, (_, index) => read(view, index * width))
+  const values = new Float32Array(count)
+  for (let i = 0; i < count; i++) values[i] = read(view, i * width)
+  return values
 }
 
 function bytesPerElement(type: ElementType): number {

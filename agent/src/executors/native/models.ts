@@ -55,7 +55,7 @@ export interface Autoencoder {
   readonly latentChannels: number
   /**
    * Raw (unscaled) latents [batch, 4, h, w] to pictures [batch, h*8, w*8, 3], 0 to 1 but not
-   * clamped: tiles are averaged before the nodes clamp.
+   * clamped: tiles are averaged before the nodes clamp. They are the caller's to change.
    */
   decode(samples: Tensor): Promise<Tensor>
   /**

@@ -139,13 +139,17 @@ async function runNode(
     throw new MeshError('node_failed', `this agent has no node ${node.classType}`)
   }
   const reportStep = createProgressReporter({ nodeId: node.id, previews, report }, now)
+  let isAtEnd = false
   const context: NodeContext = {
     nodeId: node.id,
     models,
     folders,
     progress: async (value, max, preview) => {
       await reportStep(value, max, preview)
-      await yieldToMessages(signal)
+      // With its last step a node mostly ends: both are told in one message, and the next one yields.
+      const isLast = value >= max && !isAtEnd
+      isAtEnd ||= isLast
+      if (!isLast) await yieldToMessages(signal)
     },
     throwIfCancelled: () => yieldToMessages(signal),
   }

@@ -1,6 +1,6 @@
 /** Nodes between latents and pictures. The network itself is context.models' business. */
 import { MeshError } from '@comfymesh/protocol/errors'
-import { addInPlace, clamp, scale } from '../array/arithmetic.ts'
+import { addInPlace, clampInPlace, scale } from '../array/arithmetic.ts'
 import { concat, slice } from '../array/slicing.ts'
 import { cropToUnits, prepareInpainting } from '../image/inpaint.ts'
 import { decodeTiles, type Tiling, tilesOf } from '../image/tiles.ts'
@@ -96,7 +96,9 @@ export const autoencoderNodes: NodeRow[] = [
     outputs: ['IMAGE'],
     run: async ({ samples: latent, vae }, context) => {
       const autoencoder = await context.models.autoencoder(vae)
-      return [clamp(await decodeWhole(autoencoder, latent.samples, context), 0, 1)]
+      const pixels = await decodeWhole(autoencoder, latent.samples, context)
+      clampInPlace(pixels, 0, 1)
+      return [pixels]
     },
   }),
 
@@ -121,7 +123,9 @@ export const autoencoderNodes: NodeRow[] = [
       const usedOverlap = tile_size < overlap * 4 ? Math.floor(tile_size / 4) : overlap
       const cells = (pixels: number) => Math.floor(pixels / autoencoder.downscale)
       const tilings = tilingsOf(cells(tile_size), cells(usedOverlap))
-      return [clamp(await decodeTiled(autoencoder, latent.samples, tilings, context), 0, 1)]
+      const pixels = await decodeTiled(autoencoder, latent.samples, tilings, context)
+      clampInPlace(pixels, 0, 1)
+      return [pixels]
     },
   }),
 

@@ -61,8 +61,19 @@ export function textEncoderBytes(
   return castBytes(file, root) + chunks * positions * innerWidth * FLOAT_BYTES * CLIP_TENSORS
 }
 
+/** Asked for at every use of a network, and the same as long as its file is. */
+const knownCastBytes = new WeakMap<Safetensors, Map<string, number>>()
+
 /** What casting the weights below `root` takes while a network runs. */
-function castBytes({ tensors }: Safetensors, root: string): number {
+function castBytes(file: Safetensors, root: string): number {
+  const known = knownCastBytes.get(file) ?? new Map<string, number>()
+  knownCastBytes.set(file, known)
+  const bytes = known.get(root) ?? countCastBytes(file, root)
+  known.set(root, bytes)
+  return bytes
+}
+
+function countCastBytes({ tensors }: Safetensors, root: string): number {
   let elements = 0
   for (const [name, { dtype, shape }] of tensors) {
     if (dtype === 'F32' || !name.startsWith(root)) continue

@@ -51,7 +51,7 @@ export function createModelSessions(
     settings,
     budgetBytes,
     clock,
-    files: createModelFiles({ warn }),
+    files: createModelFiles({ warn, isBlocking: true }),
     sessions: createSessionCache<Session>({
       budgetBytes,
       maxEntries: MAX_SESSIONS,

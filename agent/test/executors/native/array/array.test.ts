@@ -2,7 +2,7 @@
 import t from 'tap'
 import {
   addInPlace,
-  clamp,
+  clampInPlace,
   isAllZero,
   map,
   mix,
@@ -75,7 +75,9 @@ t.test('elementwise', async (t) => {
   t.same(values(map(counting(3), (value) => value - 1)), [-1, 0, 1])
   t.same(values(zip(counting(3), filled([3], 2), Math.max)), [2, 2, 2])
   t.same(values(multiply(counting(3), counting(3))), [0, 1, 4])
-  t.same(values(clamp(counting(4), 1, 2)), [1, 1, 2, 2])
+  const clamped = counting(4)
+  clampInPlace(clamped, 1, 2)
+  t.same(values(clamped), [1, 1, 2, 2])
   t.throws(() => multiply(counting(3), counting(1, 3)), { code: 'internal' })
   const target = counting(3)
   addInPlace(target, filled([3], 1), 2)
