@@ -15,6 +15,7 @@ import {
   type Reports,
   type RunnerConfiguration,
 } from './runner-messages.ts'
+import { REPORTS_DESCRIPTOR, readReports } from './runner-reports.ts'
 import type { ProviderName, ProviderReport } from './sessions/settings.ts'
 
 /** Enough of the last words to see a native assertion and its context. */
@@ -64,7 +65,7 @@ export function startRunnerChild({
   warn,
 }: RunnerChildOptions): RunnerChild {
   const child = fork(fileURLToPath(entry), forkOptions())
-  const { lines: lastLines, ended: allRead } = keepLastLines(child.stderr!, log)
+  const { lines: lastLines, ended: wordsRead } = keepLastLines(child.stderr!, log)
   const providers: ProviderReport[] = []
   let testing: ProviderName | undefined
   let openFiles: readonly string[] = []
@@ -79,7 +80,10 @@ export function startRunnerChild({
     const end = (how: Pick<RunnerExit, 'code' | 'signal' | 'startError'>): void =>
       resolve({ ...how, lastLines, ...(testing && { testing }) })
     // Node 20 emits no 'close' after `disconnect`, so the last words are awaited by hand.
-    child.once('exit', (code, signal) => void allRead.then(() => end({ code, signal })))
+    child.once('exit', async (code, signal) => {
+      await Promise.all([wordsRead, reportsRead])
+      end({ code, signal })
+    })
     child.once('error', (startError) => {
       // Also raised when a message cannot be sent; only a child without a pid never ran.
       if (child.pid === undefined) end({ code: null, signal: null, startError })
@@ -110,7 +114,9 @@ export function startRunnerChild({
     },
     warning: ({ message }) => warn(message),
   }
-  child.on('message', (message) => dispatch(handlers, message as Message<Reports>))
+  const reportsRead = readReports(child.stdio[REPORTS_DESCRIPTOR] as Readable, (message) =>
+    dispatch(handlers, message),
+  )
 
   const send = (command: Message<Commands>): void => {
     // A send to a dying child fails; `exited` is what reports that.
@@ -151,7 +157,7 @@ function forkOptions(): ForkOptions {
   return {
     ...hidden,
     serialization: 'advanced',
-    stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+    stdio: ['ignore', 'ignore', 'pipe', 'ipc', 'pipe'],
     // A debugger's port can be held by one process only.
     execArgv: process.execArgv.filter((argument) => !argument.startsWith('--inspect')),
   }

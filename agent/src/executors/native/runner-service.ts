@@ -15,11 +15,14 @@ import {
   type Reports,
   type RunnerConfiguration,
 } from './runner-messages.ts'
+import { createReportSender } from './runner-reports.ts'
 import { measureSpeed } from './sessions/benchmark.ts'
 import { createModelSessions, type OwnedModelSessions } from './sessions/model-sessions.ts'
 import { testProviders } from './sessions/providers.ts'
 import { createStageRunner, type StageRunner, type StageRunnerModules } from './stage-runner.ts'
 import { yieldToMessages } from './yield.ts'
+
+const send = createReportSender()
 
 /**
  * Serves the process that forked this one until it goes away.
@@ -153,8 +156,4 @@ function createOpenFilesSender(filesOf: () => readonly string[]): () => void {
     told = text
     send({ type: 'open', files })
   }
-}
-
-function send(message: Message<Reports>): void {
-  if (process.connected) process.send!(message)
 }

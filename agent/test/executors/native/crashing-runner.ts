@@ -1,8 +1,9 @@
 /** A runner whose graphics driver ends the process when it is touched. */
-import type { Commands, Message, Reports } from '../../../src/executors/native/runner-messages.ts'
+import type { Commands, Message } from '../../../src/executors/native/runner-messages.ts'
+import { createReportSender } from '../../../src/executors/native/runner-reports.ts'
 import type { ProviderReport } from '../../../src/executors/native/sessions/settings.ts'
 
-const send = (message: Message<Reports>): void => void process.send!(message)
+const send = createReportSender()
 
 function configure(known: readonly ProviderReport[]): void {
   for (const report of known) send({ type: 'tested', report })

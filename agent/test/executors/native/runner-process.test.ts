@@ -43,9 +43,11 @@ t.test('a provider that crashes the process costs itself and nothing else', asyn
 
 /** A runner that takes any stage. */
 const obliging = `
+  import { createReportSender } from '${new URL('../../../src/executors/native/runner-reports.ts', import.meta.url)}'
+  const send = createReportSender()
   process.on('message', ({ type, run }) => {
     const done = { type: 'finished', run, result: { sessionMs: 0, values: [] } }
-    process.send(type === 'configure' ? { type: 'ready' } : done)
+    send(type === 'configure' ? { type: 'ready' } : done)
   })
   process.on('disconnect', () => process.exit(0))`
 

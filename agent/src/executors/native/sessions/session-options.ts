@@ -36,7 +36,8 @@ export function sessionOptions(
  * The CPU computes on the mapped file itself. Prepacking and constant folding would copy the
  * weights (a second 3.3 GB and 10 s for SD 1.5). The graphs for the CPU are written as they should
  * run: to look for more to fuse in them takes 0.2 s and finds nothing. A memory pattern, planned in
- * the first run, is allocated beside what the arena took in that run, for no gain in speed.
+ * the first run, is allocated beside what the arena took in that run, for no gain in speed. Between
+ * runs its threads leave their processors to whoever hears of the step.
  */
 function cpuOptions(weightsFolder: string): InferenceSession.SessionOptions {
   return {
@@ -46,6 +47,7 @@ function cpuOptions(weightsFolder: string): InferenceSession.SessionOptions {
       session: {
         model_external_initializers_file_folder_path: weightsFolder,
         disable_prepacking: '1',
+        force_spinning_stop: '1',
       },
     },
   }
