@@ -15,15 +15,14 @@ import { setWidget } from '../../../../coordinator-ui/src/state/editor/edit-widg
 import { newNode } from '../../../../coordinator-ui/src/state/editor/new-node.ts'
 import { nodeView, viewById } from '../../../../coordinator-ui/src/state/editor/node-view.ts'
 import {
-  drawnIn,
   graphAt,
   instanceCount,
   opened,
   pathTitles,
-  placeOf,
   withEveryGraph,
   withGraphAt,
 } from '../../../../coordinator-ui/src/state/editor/open-graph.ts'
+import { drawnIn, placeOf } from '../../../../coordinator-ui/src/state/editor/prompt-places.ts'
 import { definitions, drawing, parsed, promptOf } from './workflows.ts'
 
 const INSIDE = ['10']

@@ -14,7 +14,7 @@ import {
 } from '../../../../coordinator-ui/src/state/editor/from-prompt.ts'
 import { linkRoutes } from '../../../../coordinator-ui/src/state/editor/link-routes.ts'
 import { nodeView, viewById } from '../../../../coordinator-ui/src/state/editor/node-view.ts'
-import { drawnIn } from '../../../../coordinator-ui/src/state/editor/open-graph.ts'
+import { drawnIn } from '../../../../coordinator-ui/src/state/editor/prompt-places.ts'
 import {
   explained,
   jobProblems,
