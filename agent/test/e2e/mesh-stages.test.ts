@@ -15,7 +15,14 @@ interface Pair {
   readonly member: BuiltAgent
 }
 
-async function pair(t: Test): Promise<Pair> {
+/** One for all tests; they leave it idle, and ask it for pictures of their own. */
+let started: Promise<Pair> | undefined
+const pair = () => {
+  started ??= startPair(t)
+  return started
+}
+
+async function startPair(t: Test): Promise<Pair> {
   const folder = t.testdir({})
   const start = (name: string) =>
     testBuiltAgent(t, join(folder, name), ['--mesh', 'on', '--name', name])
@@ -38,7 +45,7 @@ async function run(host: BuiltAgent, prompt: ReturnType<typeof textToImage>, pla
 }
 
 t.test('a prompt runs on the other machine, and its picture comes back', async (t) => {
-  const { host } = await pair(t)
+  const { host } = await pair()
   const prompt = textToImage()
   const there = await run(host, prompt, allOn(prompt, 'member'))
   // Another name for its picture, or it would be known by now.
@@ -53,7 +60,7 @@ t.test('a prompt runs on the other machine, and its picture comes back', async (
 })
 
 t.test('a job on the other machine that is interrupted frees it', async (t) => {
-  const { host, member } = await pair(t)
+  const { host, member } = await pair()
   const long = textToImage({ steps: 1000, side: 256, seed: 7 })
   await planned(host, long, allOn(long, 'member'))
   const id = await submit(host, long, undefined, allOn(long, 'member'))
