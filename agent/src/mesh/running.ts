@@ -20,6 +20,7 @@ import { createRoster, type Roster } from './roster.ts'
 import { createRpc, type Rpc } from './rpc.ts'
 import { createSightings } from './sightings.ts'
 import { createSignsOfLife } from './signs-of-life.ts'
+import { withSpareStreams } from './spare-streams.ts'
 import { createTwinWatch } from './twin.ts'
 
 export interface RunningMesh {
@@ -98,7 +99,8 @@ async function startParts(
   const rpc = createRpc(
     { now },
     {
-      streams: node.streams,
+      // What a small stage waits for most is the stream that it goes out on.
+      streams: withSpareStreams(node.streams, new Set([protocols.stage.id])),
       releaseOf: (id) => presence.lastSaid(id)?.version,
       warn: log.warn,
     },
