@@ -182,12 +182,12 @@ t.test('the planner sees what all machines have', { skip }, async (t) => {
 
   const workflow = join(folder, 'theirs.json')
   writeFileSync(workflow, JSON.stringify(textToImage({ checkpoint: 'theirs.safetensors' })))
-  const planOf = async () => {
-    const { code, stdout } = await anna.command('plan', workflow, '--json')
+  const planOf = async (agent: typeof anna) => {
+    const { code, stdout } = await agent.command('plan', workflow, '--json')
     return code === 0 ? (JSON.parse(stdout) as { plan: Plan }).plan : undefined
   }
-  await until("anna's planner knows bert's models", async () => (await planOf()) !== undefined)
-  const { placements } = (await planOf())!
+  await until("anna's planner knows bert's models", async () => (await planOf(anna)) !== undefined)
+  const { placements } = (await planOf(anna))!
   t.match(placements, [
     {
       peerName: 'bert',
@@ -196,8 +196,12 @@ t.test('the planner sees what all machines have', { skip }, async (t) => {
     },
   ])
 
+  await anna.stop()
+  const annaAgain = await a!.start('anna')
+  t.ok(await planOf(annaAgain), 'an agent that has just started waits for the others')
+
   await bert.stop()
-  await until('anna misses bert', async () => (await planOf()) === undefined)
+  await until('anna misses bert', async () => (await planOf(annaAgain)) === undefined)
   const without = await anna.command('plan', workflow)
   t.match(without.stderr, /theirs\.safetensors/, 'a choice that nobody offers any more')
 })
