@@ -12,7 +12,7 @@ export interface Arrival {
    * @returns false when they are not those of the blob. @throws MeshError `storage_failed`
    */
   begin(digests: Buffer): Promise<boolean>
-  /** Makes room for a chunk that was asked for. */
+  /** Makes room for a chunk that comes next. */
   expect(chunk: number): ArrivingChunk
   /** Ends all writing. @returns the digests, if somebody told them. */
   close(): Promise<Buffer | undefined>

@@ -85,22 +85,26 @@ async function drawChunks(
   const startedAtMs = now()
   let endedAtMs = startedAtMs
   let movedBytes = 0
-  let lastReply: Promise<void> = Promise.resolve()
+  let lastReply: Promise<unknown> = Promise.resolve()
   let failure: { readonly error: unknown } | undefined
 
   /** Replies come in the order of the requests, whatever lane each is for. */
-  function exchange(chunk: number, { bytes, onFilled }: ArrivingChunk): Promise<void> {
-    const before = lastReply
-    const asked = channel.write(encodeMessage({ chunk }))
-    lastReply = Promise.all([asked, before]).then(() => readReply(channel, bytes, onFilled))
-    return lastReply
+  function exchange(chunk: number): Promise<ArrivingChunk> {
+    const asked = Promise.all([channel.write(encodeMessage({ chunk })), lastReply])
+    const reply = asked.then(async () => {
+      // Not before: the less memory is used in turn, the more of it is in the processor's cache.
+      const arriving = arrival.expect(chunk)
+      await readReply(channel, arriving.bytes, arriving.onFilled)
+      return arriving
+    })
+    lastReply = reply
+    return reply
   }
 
   async function lane(begin: number | undefined): Promise<void> {
     for (let chunk = begin; chunk !== undefined; chunk = await worker.next()) {
       if (work.isDone(chunk)) continue
-      const arriving = arrival.expect(chunk)
-      await exchange(chunk, arriving)
+      const arriving = await exchange(chunk)
       endedAtMs = now()
       movedBytes += arriving.bytes.length
       onChunk(arriving.bytes.length)

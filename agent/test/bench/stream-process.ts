@@ -3,7 +3,6 @@
  * TLS; `sink` takes them, and fetches blobs as an agent does.
  */
 import { once } from 'node:events'
-import { rmSync } from 'node:fs'
 import { type AddressInfo, connect as connectTcp, createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { connect as connectTls, createServer as createTlsServer } from 'node:tls'
@@ -16,7 +15,8 @@ import { startPeer } from './mesh-peer.ts'
 export interface SinkTask {
   readonly tcpPort?: number
   readonly tlsPort?: number
-  readonly blob?: Blob
+  /** Comes into an empty store. */
+  readonly wanted?: { readonly blob: Blob; readonly folder: string }
 }
 
 export interface Moved {
@@ -52,10 +52,11 @@ async function source(sizeBytes: number): Promise<void> {
   process.send!({ tcpPort, tlsPort })
 }
 
+type Wanted = NonNullable<SinkTask['wanted']>
+
 async function sink({ folder, membership, holder, sizeBytes }: SinkOptions): Promise<void> {
   const mesh = await startPeer(join(folder, 'peer'), membership, 'sink')
   const bulk = await mesh.bulk()
-  const stored = join(folder, 'blobs')
   while (!mesh.present().some(({ peerId }) => peerId === holder)) {
     await new Promise((resolve) => mesh.onChange(() => resolve(undefined)))
   }
@@ -69,10 +70,10 @@ async function sink({ folder, membership, holder, sizeBytes }: SinkOptions): Pro
     if (received !== sizeBytes) throw new Error(`only ${received} bytes came`)
   }
 
-  /** Into an empty store each time. @returns waits until it is synced. */
-  async function fetchBlob(blob: Blob): Promise<() => Promise<void>> {
+  /** @returns waits until it is synced. */
+  async function fetchBlob({ blob, folder }: Wanted): Promise<() => Promise<void>> {
     const warn = (message: string) => console.error(message)
-    const blobs = await openBlobStore({ folder: stored }, { now: Date.now, warn })
+    const blobs = await openBlobStore({ folder }, { now: Date.now, warn })
     const now = () => performance.now()
     const tensors = createTensors({ selfId: 'sink' }, { blobs, open: bulk.open, now, warn })
     await tensors.fetch([{ blob, holders: [holder] }], { signal: new AbortController().signal })
@@ -80,8 +81,12 @@ async function sink({ folder, membership, holder, sizeBytes }: SinkOptions): Pro
     return blobs.stop
   }
 
-  async function move({ tcpPort, tlsPort, blob }: SinkTask): Promise<(() => Promise<void>) | void> {
-    if (blob !== undefined) return fetchBlob(blob)
+  async function move({
+    tcpPort,
+    tlsPort,
+    wanted,
+  }: SinkTask): Promise<(() => Promise<void>) | void> {
+    if (wanted !== undefined) return fetchBlob(wanted)
     if (tcpPort !== undefined) return receive(connectTcp(tcpPort, '127.0.0.1'))
     const port = tlsPort!
     const pskCallback = () => ({ psk, identity: 'raw' })
@@ -92,9 +97,6 @@ async function sink({ folder, membership, holder, sizeBytes }: SinkOptions): Pro
   }
 
   process.on('message', async (task: SinkTask) => {
-    // Right before, so that a file takes the memory of the one before: a virtual machine that has to
-    // ask its host for memory would be measured instead, up to 3 s a gigabyte.
-    if (task.blob !== undefined) rmSync(stored, { recursive: true, force: true })
     const startedAtMs = performance.now()
     const before = process.cpuUsage()
     const finish = await move(task)
