@@ -110,10 +110,9 @@ async function saveOne(saving: Saving, now: Date): Promise<FileReference> {
   const writing = writePartialFile(folder, bytes, saving.writer)
   const written = writing.catch(() => undefined)
   try {
-    await mkdir(folder, { recursive: true })
     const sha256 = hashOf(bytes)
     const ignoreCase = process.platform === 'win32'
-    let counter = nextCounter(await readdir(folder), target.basename, ignoreCase)
+    let counter = nextCounter(await namesIn(folder), target.basename, ignoreCase)
     // It rises with every picture of a batch, also where a file's name does not show it.
     if (target.basename.includes('%batch_num%')) counter += picture.batchIndex
     for (;;) {
@@ -131,6 +130,16 @@ async function saveOne(saving: Saving, now: Date): Promise<FileReference> {
     throw new MeshError('storage_failed', message, { cause })
   } finally {
     await (await written)?.discard()
+  }
+}
+
+/** None where the folder is only being made. */
+async function namesIn(folder: string): Promise<string[]> {
+  try {
+    return await readdir(folder)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
+    throw error
   }
 }
 

@@ -1,6 +1,6 @@
 /** Files that appear whole or not at all, and never in place of another. */
 import { randomUUID } from 'node:crypto'
-import { link, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
+import { type FileHandle, link, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 
 /** Who writes a file, so that what a crash leaves half-written is known by its name. */
@@ -102,10 +102,9 @@ async function isAbandoned(path: string): Promise<boolean> {
 }
 
 async function writePartial(folder: string, bytes: Uint8Array, writer?: Writer): Promise<string> {
-  await mkdir(folder, { recursive: true })
   const whose = writer === undefined ? '' : `${writer.owner}.${writer.run}.`
   const partial = join(folder, `.comfymesh-${whose}${randomUUID()}.part`)
-  const file = await open(partial, 'wx')
+  const file = await openNew(partial)
   try {
     await file.writeFile(bytes)
     await file.sync()
@@ -116,6 +115,17 @@ async function writePartial(folder: string, bytes: Uint8Array, writer?: Writer):
     throw error
   } finally {
     await file.close().catch(() => {})
+  }
+}
+
+/** Makes its folder where that is not there yet: asking first would cost every file a detour. */
+async function openNew(path: string): Promise<FileHandle> {
+  try {
+    return await open(path, 'wx')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+    await mkdir(dirname(path), { recursive: true })
+    return open(path, 'wx')
   }
 }
 

@@ -1,6 +1,6 @@
 /**
- * Writes PNG files. sharp could, but to set one of its pipelines up takes as long as all of this:
- * at 256x256 both together 4.7 ms where this takes 2.
+ * Writes PNG files. sharp could, but to set one of its pipelines up takes longer than all of this: in
+ * a job at 256x256 it took 4.7 ms and more where this takes 2.9.
  * Specification: https://www.w3.org/TR/png-3/
  */
 import { constants, deflateSync } from 'node:zlib'
@@ -18,9 +18,9 @@ const CHUNK_BYTES = 256 * 1024
 /**
  * A PNG file of 8 bits a channel.
  *
- * Paeth's filter on every row and zlib's run lengths: pictures that were drawn by a model come to
- * 90 to 105 % of what the best filter for each row and ComfyUI's level 4 make of them, in a third of
- * the time. Drawings of few colours, which are small in any case, come to up to a third more.
+ * Paeth's filter on every row and zlib's run lengths: photos come to 98 to 105 % of what the best
+ * filter for each row and ComfyUI's level 4 make of them, in two thirds of the time and less.
+ * Illustrations come to up to a third more, those of few colours, which are small in any case.
  * @param pixels `channels` values after one another, row after row.
  * @throws RangeError for a number of channels that PNG does not know.
  */
