@@ -6,19 +6,25 @@ import type { ValidationResult } from '../planning/validate.ts'
 /** Short beside the time that a peer takes to come. */
 const AGAIN_MS = 100
 
+/** Members that come and go, one after the other, hold nobody up for longer. */
+const LONGEST_MS = 5000
+
 /**
  * A prompt that names a node or a model that nobody offers is judged again as long as somebody may
  * bring it; any other verdict is final.
  * @param validate by what is offered at the moment.
- * @param isGathering whether members are expected; not for longer than some seconds.
+ * @param isGathering whether members are expected.
  */
 export async function validateInMesh(
   validate: () => Promise<ValidationResult>,
   isGathering: () => boolean,
+  longestMs = LONGEST_MS,
 ): Promise<ValidationResult> {
+  const untilMs = performance.now() + longestMs
   for (;;) {
     const validation = await validate()
-    if (!namesUnknown(validation) || !isGathering()) return validation
+    const mayChange = namesUnknown(validation) && isGathering()
+    if (!mayChange || performance.now() >= untilMs) return validation
     await sleep(AGAIN_MS)
   }
 }

@@ -142,9 +142,12 @@ export const protocols = {
     perMinute: 300,
     timeoutMs: 10_000,
   }),
-  /** A key for one TLS connection to the peer's listener for large bytes; see bulk.ts. */
+  /**
+   * A key for one TLS connection to the peer's listener for large bytes; see bulk.ts. Where n is 1,
+   * blobs are named by SHA-256: what one of both names cannot be asked of the other.
+   */
   bulkTicket: row({
-    id: '/comfymesh/bulk-ticket/1',
+    id: '/comfymesh/bulk-ticket/2',
     replies: 'one',
     request: z.object({}),
     reply: z.object({
@@ -192,4 +195,4 @@ export const protocols = {
 } as const
 
 /** Large bytes where no TLS connection gets through, and small ones, which need none: see bulk.ts. */
-export const bulkStream = { id: '/comfymesh/bulk/1', maxStreams: 16 } as const
+export const bulkStream = { id: '/comfymesh/bulk/2', maxStreams: 16 } as const

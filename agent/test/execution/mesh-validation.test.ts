@@ -44,6 +44,11 @@ t.test('until nobody is expected any more', async (t) => {
   t.strictSame(await judged(unknownModel, unknownModel), { verdict: unknownModel, looks: 2 })
 })
 
+t.test('not for ever, though members come and go all the time', async (t) => {
+  const refuse = async () => unknownModel
+  t.strictSame(await validateInMesh(refuse, () => true, 1), unknownModel)
+})
+
 t.test('everything else is judged at once', async (t) => {
   t.strictSame(await judged(valid, missingNode), { verdict: valid, looks: 1 })
   const wrong = failed('value_bigger_than_max')

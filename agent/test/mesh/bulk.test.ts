@@ -192,6 +192,18 @@ t.test('a connection whose address is no host', async (t) => {
   t.strictSame([await said(theirs, 5), isStream()], ['hello', true])
 })
 
+t.test('the release before, whose blobs have other names, is incompatible and no liar', async (t) => {
+  const mesh = memoryPeers(['a', 'b'])
+  const ticket = { port: 1, id: '0'.repeat(32), key: '0'.repeat(43), expiresInMs: 1 }
+  await mesh.a.rpc.handle({ ...protocols.bulkTicket, id: '/comfymesh/bulk-ticket/1' }, () => ticket)
+  await mesh.a.streams.accept('/comfymesh/bulk/1', 1, () => t.fail('nothing is asked of it'))
+  const connection = { remoteAddr: '/ip4/127.0.0.1/tcp/1' } as never
+  const node = { connections: () => [connection] }
+  const b = createBulk({ now: () => performance.now() }, { ...mesh.b, node })
+  for (const direct of [true, false])
+    await t.rejects(b.open('a', { direct, signal }), { code: 'peer_incompatible' })
+})
+
 t.test('a peer that is removed loses its sockets', async (t) => {
   const { a, b, arrived } = await startPair(t)
   const { theirs } = await open(t, b, arrived, true)
