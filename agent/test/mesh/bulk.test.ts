@@ -192,7 +192,7 @@ t.test('a connection whose address is no host', async (t) => {
   t.strictSame([await said(theirs, 5), isStream()], ['hello', true])
 })
 
-t.test('the release before, whose blobs have other names, is incompatible and no liar', async (t) => {
+t.test('a release whose blobs have other names is incompatible, and no liar', async (t) => {
   const mesh = memoryPeers(['a', 'b'])
   const ticket = { port: 1, id: '0'.repeat(32), key: '0'.repeat(43), expiresInMs: 1 }
   await mesh.a.rpc.handle({ ...protocols.bulkTicket, id: '/comfymesh/bulk-ticket/1' }, () => ticket)
