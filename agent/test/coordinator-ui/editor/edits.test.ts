@@ -10,7 +10,6 @@ import {
   type Workflow,
 } from '../../../../coordinator-ui/src/state/editor/document.ts'
 import {
-  canConnect,
   connect,
   connectToNode,
   removeLinks,
@@ -32,6 +31,7 @@ import {
   setAfterRun,
   setWidget,
 } from '../../../../coordinator-ui/src/state/editor/edit-widgets.ts'
+import { canConnect } from '../../../../coordinator-ui/src/state/editor/fitting-links.ts'
 import {
   amended,
   ended,

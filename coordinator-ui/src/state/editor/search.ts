@@ -3,7 +3,7 @@ import { typesFit } from '@comfymesh/protocol/convert/slot-types'
 import type { JsonObject } from '@comfymesh/protocol/json'
 import type { NodeDefinition, NodeDefinitions } from '@comfymesh/protocol/workflow'
 import { emptyWorkflow } from './document.ts'
-import { fittingInput } from './edit-links.ts'
+import { fittingInput } from './fitting-links.ts'
 import { virtualNodes } from './new-node.ts'
 import { nodeView } from './node-view.ts'
 

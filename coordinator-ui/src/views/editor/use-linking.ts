@@ -4,15 +4,13 @@ import { type Connection, type Edge, type FinalConnectionState, useReactFlow } f
 import { useRef } from 'react'
 import type { Point } from '../../state/editor/document.ts'
 import {
-  canConnect,
   connect,
   connectToNode,
-  type InputPlace,
   type LooseLink,
-  type OutputPlace,
   removeLinks,
 } from '../../state/editor/edit-links.ts'
 import { currentGraph, edit } from '../../state/editor/editor.ts'
+import { canConnect, type InputPlace, type OutputPlace } from '../../state/editor/fitting-links.ts'
 import { allInputs } from '../../state/editor/node-parts.ts'
 import { viewById } from '../../state/editor/node-view.ts'
 import { useEditorContext } from './editor-context.ts'
