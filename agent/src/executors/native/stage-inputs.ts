@@ -3,7 +3,6 @@ import { stat } from 'node:fs/promises'
 import type { NodeLink } from '@comfymesh/protocol/workflow'
 import type { Stage, StageInput } from '../executor.ts'
 import type { OutputCache } from './output-cache.ts'
-import { readOutput } from './travel/stage-values.ts'
 
 export interface StageInputs {
   /** @returns undefined where the link names no input. @throws MeshError as readOutput */
@@ -23,6 +22,8 @@ export function createStageInputs({ inputs }: Stage, cache: OutputCache): StageI
     const key = await contentKey(parts)
     const recalled = key === undefined ? undefined : cache.get(key)
     if (recalled !== undefined) return recalled.outputs[0]
+    // Loaded with the first value that comes, as handOut is with the first that goes.
+    const { readOutput } = await import('./travel/stage-values.ts')
     const value = await readOutput(parts)
     if (key !== undefined) cache.set(key, { outputs: [value] })
     return value

@@ -14,7 +14,6 @@ import { isOutOfMemory, outOfMemory } from './out-of-memory.ts'
 import type { OutputCache } from './output-cache.ts'
 import { createStageInputs, type StageInputs } from './stage-inputs.ts'
 import { createProgressReporter } from './stage-progress.ts'
-import { handOut } from './travel/stage-values.ts'
 import { yieldToMessages } from './yield.ts'
 
 export interface StageRunnerModules {
@@ -70,6 +69,9 @@ async function handOutAll(
   folder: string,
   signal: AbortSignal,
 ): Promise<MadeValue[]> {
+  if (outputs.length === 0) return []
+  // Most stages run whole on one machine: the schemas of what travels (60 ms) load with the first that does not.
+  const { handOut } = await import('./travel/stage-values.ts')
   const values: MadeValue[] = []
   try {
     for (const output of outputs) {

@@ -74,54 +74,66 @@ const IR_VERSION = 9
 
 /** A ModelProto. */
 export function encodeModel(model: OnnxModel): Uint8Array {
-  const graph = new ProtobufMessage()
-  for (const node of model.nodes) graph.message(1, encodeNode(node))
-  graph.text(2, model.name)
-  for (const initializer of model.initializers) graph.message(5, encodeInitializer(initializer))
-  for (const port of model.inputs) graph.message(11, encodePort(port))
-  for (const port of model.outputs) graph.message(12, encodePort(port))
-  const proto = new ProtobufMessage().integer(1, IR_VERSION).text(2, 'comfymesh').message(7, graph)
+  const proto = new ProtobufMessage().integer(1, IR_VERSION).text(2, 'comfymesh')
+  proto.message(7, (graph) => {
+    for (const node of model.nodes) graph.message(1, (inner) => writeNode(inner, node))
+    graph.text(2, model.name)
+    for (const initializer of model.initializers) {
+      graph.message(5, (inner) => writeInitializer(inner, initializer))
+    }
+    for (const port of model.inputs) graph.message(11, (inner) => writePort(inner, port))
+    for (const port of model.outputs) graph.message(12, (inner) => writePort(inner, port))
+  })
   for (const [domain, version] of Object.entries(model.operatorSets)) {
-    proto.message(8, new ProtobufMessage().text(1, domain).integer(2, version))
+    proto.message(8, (set) => set.text(1, domain).integer(2, version))
   }
   return proto.encode()
 }
 
-function encodeNode(node: OnnxNode): ProtobufMessage {
-  const proto = new ProtobufMessage()
+function writeNode(proto: ProtobufMessage, node: OnnxNode): void {
   for (const input of node.inputs) proto.text(1, input)
   for (const output of node.outputs) proto.text(2, output)
   proto.text(3, node.outputs[0]!).text(4, node.operator)
   for (const [name, attribute] of Object.entries(node.attributes)) {
-    proto.message(5, encodeAttribute(name, attribute))
+    proto.message(5, (inner) => writeAttribute(inner, name, attribute))
   }
-  return node.domain === '' ? proto : proto.text(7, node.domain)
+  if (node.domain !== '') proto.text(7, node.domain)
 }
 
-function encodeAttribute(name: string, attribute: OnnxAttribute): ProtobufMessage {
-  const proto = new ProtobufMessage().text(1, name)
-  if ('float' in attribute) return proto.float(2, attribute.float).integer(20, 1)
-  if ('int' in attribute) return proto.integer(3, attribute.int).integer(20, 2)
-  if ('text' in attribute) return proto.text(4, attribute.text).integer(20, 3)
-  for (const value of attribute.ints) proto.integer(8, value)
-  return proto.integer(20, 7)
+function writeAttribute(proto: ProtobufMessage, name: string, attribute: OnnxAttribute): void {
+  proto.text(1, name)
+  if ('float' in attribute) proto.float(2, attribute.float).integer(20, 1)
+  else if ('int' in attribute) proto.integer(3, attribute.int).integer(20, 2)
+  else if ('text' in attribute) proto.text(4, attribute.text).integer(20, 3)
+  else {
+    for (const value of attribute.ints) proto.integer(8, value)
+    proto.integer(20, 7)
+  }
 }
 
-function encodeInitializer({ name, type, shape, data }: OnnxInitializer): ProtobufMessage {
-  const proto = new ProtobufMessage()
+function writeInitializer(
+  proto: ProtobufMessage,
+  { name, type, shape, data }: OnnxInitializer,
+): void {
   for (const size of shape) proto.integer(1, size)
   proto.integer(2, onnxTypes[type]).text(8, name)
-  if (data instanceof Uint8Array) return proto.bytes(9, data)
+  if (data instanceof Uint8Array) {
+    proto.bytes(9, data)
+    return
+  }
   const { location, offset, byteLength: length } = data
   for (const [key, value] of Object.entries({ location, offset, length })) {
-    proto.message(13, new ProtobufMessage().text(1, key).text(2, String(value)))
+    proto.message(13, (entry) => entry.text(1, key).text(2, String(value)))
   }
-  return proto.integer(14, 1)
+  proto.integer(14, 1)
 }
 
-function encodePort({ name, type, shape }: OnnxPort): ProtobufMessage {
-  const sides = new ProtobufMessage()
-  for (const size of shape) sides.message(1, new ProtobufMessage().integer(1, size))
-  const tensor = new ProtobufMessage().integer(1, onnxTypes[type]).message(2, sides)
-  return new ProtobufMessage().text(1, name).message(2, new ProtobufMessage().message(1, tensor))
+function writePort(proto: ProtobufMessage, { name, type, shape }: OnnxPort): void {
+  proto.text(1, name).message(2, (typed) => {
+    typed.message(1, (tensor) => {
+      tensor.integer(1, onnxTypes[type]).message(2, (sides) => {
+        for (const size of shape) sides.message(1, (side) => side.integer(1, size))
+      })
+    })
+  })
 }

@@ -1,8 +1,8 @@
 /** The protocol buffer wire format, as much of it as an ONNX file takes. Writing only. */
 
-/** A message under construction; nested messages are messages of their own. */
+/** A message under construction. Messages within it are written in place: a graph has thousands. */
 export class ProtobufMessage {
-  #bytes = Buffer.allocUnsafe(128)
+  #bytes = Buffer.allocUnsafe(1024)
   #length = 0
 
   /** An int32, int64 or enum; negative numbers take ten bytes, as the format wants. */
@@ -22,29 +22,56 @@ export class ProtobufMessage {
 
   text(field: number, value: string): this {
     this.#tag(field, 2)
-    const length = Buffer.byteLength(value)
-    this.#varint(length)
-    this.#reserve(length)
-    this.#length += this.#bytes.write(value, this.#length)
+    const start = this.#length
+    this.#varint(value.length)
+    this.#reserve(value.length)
+    // Names are ASCII, and a loop writes short ones sooner than a call out of JavaScript.
+    for (let i = 0; i < value.length; i++) {
+      const unit = value.charCodeAt(i)
+      if (unit > 127) {
+        this.#length = start
+        return this.#prefixed(Buffer.from(value))
+      }
+      this.#bytes[this.#length++] = unit
+    }
     return this
   }
 
   bytes(field: number, value: Uint8Array): this {
     this.#tag(field, 2)
-    this.#varint(value.length)
-    this.#reserve(value.length)
-    this.#bytes.set(value, this.#length)
-    this.#length += value.length
-    return this
+    return this.#prefixed(value)
   }
 
-  message(field: number, value: ProtobufMessage): this {
-    return this.bytes(field, value.encode())
+  /** @param write adds what the inner message holds. */
+  message(field: number, write: (inner: ProtobufMessage) => void): this {
+    this.#tag(field, 2)
+    this.#reserve(1)
+    const at = this.#length++
+    write(this)
+    const length = this.#length - at - 1
+    // Most are short: longer ones move up to make room for their length.
+    const prefixSize = varintSize(length)
+    if (prefixSize > 1) {
+      this.#reserve(prefixSize - 1)
+      this.#bytes.copyWithin(at + prefixSize, at + 1, this.#length)
+    }
+    this.#length = at
+    this.#varint(length)
+    this.#length += length
+    return this
   }
 
   /** The bytes so far; valid until something is added. */
   encode(): Uint8Array {
     return this.#bytes.subarray(0, this.#length)
+  }
+
+  #prefixed(value: Uint8Array): this {
+    this.#varint(value.length)
+    this.#reserve(value.length)
+    this.#bytes.set(value, this.#length)
+    this.#length += value.length
+    return this
   }
 
   #tag(field: number, wireType: number): void {
@@ -74,4 +101,10 @@ export class ProtobufMessage {
     larger.set(this.#bytes.subarray(0, this.#length))
     this.#bytes = larger
   }
+}
+
+function varintSize(value: number): number {
+  let size = 1
+  for (let rest = value; rest > 127; rest = Math.floor(rest / 128)) size++
+  return size
 }

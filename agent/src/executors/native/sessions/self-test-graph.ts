@@ -43,10 +43,12 @@ const TOKENS = SIDE * SIDE
  */
 export function patternOf(length: number, seed: number): Float32Array {
   let state = seed >>> 0
-  return Float32Array.from({ length }, () => {
+  const values = new Float32Array(length)
+  for (let i = 0; i < length; i++) {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0
-    return state / 2 ** 31 - 1
-  })
+    values[i] = state / 2 ** 31 - 1
+  }
+  return values
 }
 
 /** A residual block, up- and downsampling, and a transformer's feed-forward block. */

@@ -175,9 +175,10 @@ function relativeError(actual: Float32Array, expected: Float32Array): number {
   if (actual.length !== expected.length) return Number.POSITIVE_INFINITY
   let error = 0
   let scale = 0
-  for (const [i, value] of expected.entries()) {
-    error = Math.max(error, Math.abs(actual[i]! - value))
-    scale = Math.max(scale, Math.abs(value))
+  // Plain loops, here and in patternOf: this runs before the compiler knows it, and a model waits for it.
+  for (let i = 0; i < expected.length; i++) {
+    error = Math.max(error, Math.abs(actual[i]! - expected[i]!))
+    scale = Math.max(scale, Math.abs(expected[i]!))
   }
   return error / scale
 }

@@ -6,7 +6,7 @@ const hex = (message: ProtobufMessage) => Buffer.from(message.encode()).toString
 // The examples of https://protobuf.dev/programming-guides/encoding/
 t.equal(hex(new ProtobufMessage().integer(1, 150)), '089601')
 t.equal(hex(new ProtobufMessage().text(2, 'testing')), '120774657374696e67')
-t.equal(hex(new ProtobufMessage().message(3, new ProtobufMessage().integer(1, 150))), '1a03089601')
+t.equal(hex(new ProtobufMessage().message(3, (inner) => inner.integer(1, 150))), '1a03089601')
 t.equal(hex(new ProtobufMessage().integer(1, -2)), '08feffffffffffffffff01')
 
 t.test('what the examples leave out', async (t) => {
@@ -20,11 +20,26 @@ t.test('what the examples leave out', async (t) => {
 })
 
 t.test('long messages', async (t) => {
+  const fill = (message: ProtobufMessage) => {
+    for (let index = 0; index < 300; index++) {
+      message.integer(1, index % 100).text(2, 'x'.repeat(index))
+    }
+  }
   const inner = new ProtobufMessage()
-  for (let index = 0; index < 300; index++) inner.integer(1, index % 100).text(2, 'x'.repeat(index))
-  const bytes = new ProtobufMessage().message(3, inner).encode()
+  fill(inner)
+  const bytes = new ProtobufMessage().message(3, fill).integer(1, 150).encode()
   t.equal(bytes[0], 0x1a)
   const length = (bytes[1]! & 127) + (bytes[2]! & 127) * 128 + bytes[3]! * 128 ** 2
   t.equal(length, inner.encode().length)
-  t.same(bytes.subarray(4), inner.encode())
+  t.same(bytes.subarray(4, -3), inner.encode())
+  t.equal(Buffer.from(bytes.subarray(-3)).toString('hex'), '089601', 'and what follows')
+})
+
+t.test('texts of 127 and 128 bytes, and one whose last letter alone is not ASCII', async (t) => {
+  for (const text of ['x'.repeat(127), 'x'.repeat(128), `${'x'.repeat(126)}ü`]) {
+    const length = Buffer.byteLength(text)
+    const prefix = length < 128 ? [length] : [(length % 128) + 128, length >> 7]
+    const expected = Buffer.concat([Buffer.of(0x0a, ...prefix), Buffer.from(text)])
+    t.equal(hex(new ProtobufMessage().text(1, text)), expected.toString('hex'))
+  }
 })
