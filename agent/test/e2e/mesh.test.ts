@@ -202,6 +202,6 @@ t.test('the planner sees what all machines have', { skip }, async (t) => {
 
   await bert.stop()
   await until('anna misses bert', async () => (await planOf(annaAgain)) === undefined)
-  const without = await anna.command('plan', workflow)
+  const without = await annaAgain.command('plan', workflow)
   t.match(without.stderr, /theirs\.safetensors/, 'a choice that nobody offers any more')
 })
