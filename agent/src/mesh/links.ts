@@ -120,6 +120,7 @@ export function createLinks(modules: LinksModules): Links {
     const signal = AbortSignal.any([stopped.signal, AbortSignal.timeout(DIAL_TIMEOUT_MS)])
     try {
       attempt.answeredBy = await dialFirst(node, attempt.target, signal)
+      attempt.heardAtMs = now()
       attempt.failures = 0
     } catch (error) {
       attempt.failures++

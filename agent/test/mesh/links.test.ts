@@ -87,6 +87,25 @@ t.test('who does not answer is dialled again, at once when it is sighted', async
   t.strictSame(mesh.dialled, ['z at zoe', 'z at new', 'z at new'])
 })
 
+t.test('who comes back after a long time and is lost again is dialled soon', async (t) => {
+  let isThere = false
+  const mesh = links(t, async (peerId) => {
+    if (isThere) return peerId!
+    throw new Error('refused')
+  })
+  mesh.start()
+  mesh.want({ peerId: 'z', ...at('zoe') })
+  await mesh.dialledBy(1)
+  isThere = true
+  mesh.later(60 * 60_000)
+  mesh.reconsider()
+  await mesh.dialledBy(2)
+  mesh.cut('z')
+  mesh.later(1000)
+  mesh.reconsider()
+  t.equal(mesh.dialled.length, 3)
+})
+
 t.test('the one with the greater id lets the other dial', async (t) => {
   const mesh = links(t, async (peerId) => peerId!)
   mesh.start()
