@@ -110,7 +110,9 @@ export function createLinks(modules: LinksModules): Links {
     for (const attempt of attempts.values()) {
       if (peerOf(attempt) !== peerId) continue
       attempt.heardAtMs = now()
-      attempt.nextAtMs = Math.max(attempt.nextAtMs, now() + politeMs(peerId))
+      // It was there a moment ago, however long it had been away before.
+      const nextAtMs = Math.min(attempt.nextAtMs, now() + RETRY_MS)
+      attempt.nextAtMs = Math.max(nextAtMs, now() + politeMs(peerId))
     }
     look()
   }

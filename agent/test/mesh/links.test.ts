@@ -43,6 +43,8 @@ function links(t: Test, answer: (peerId: string | undefined) => Promise<string>)
       while (dialled.length < count) await new Promise((resolve) => setTimeout(resolve, 5))
       await new Promise((resolve) => setImmediate(resolve))
     },
+    /** The peer dials. */
+    come: (peerId: string) => connected.set(peerId, { remotePeer: peerId } as never),
     cut(peerId: string) {
       const connection = connected.get(peerId)!
       connected.delete(peerId)
@@ -100,6 +102,21 @@ t.test('who comes back after a long time and is lost again is dialled soon', asy
   mesh.later(60 * 60_000)
   mesh.reconsider()
   await mesh.dialledBy(2)
+  mesh.cut('z')
+  mesh.later(1000)
+  mesh.reconsider()
+  t.equal(mesh.dialled.length, 3)
+})
+
+t.test('who comes by itself after a long time and is lost again is dialled soon', async (t) => {
+  const mesh = links(t, () => Promise.reject(new Error('refused')))
+  mesh.start()
+  mesh.want({ peerId: 'z', ...at('zoe') })
+  await mesh.dialledBy(1)
+  mesh.later(60 * 60_000)
+  mesh.reconsider()
+  await mesh.dialledBy(2)
+  mesh.come('z')
   mesh.cut('z')
   mesh.later(1000)
   mesh.reconsider()
