@@ -5,9 +5,10 @@
  */
 import { crc32, inflateSync } from 'node:zlib'
 import { MeshError } from '@comfymesh/protocol/errors'
-import { pngChunk, pngSignature } from './png-chunk.ts'
 
 export type PngText = readonly [keyword: string, text: string]
+
+const SIGNATURE = Uint8Array.of(137, 80, 78, 71, 13, 10, 26, 10)
 
 /** Length, type and checksum of a chunk. */
 const CHUNK_OVERHEAD_BYTES = 12
@@ -72,14 +73,14 @@ export function readPngText(png: Uint8Array): PngText[] {
 
 /** Whether the bytes begin as those of a PNG file do. */
 export function isPng(bytes: Uint8Array): boolean {
-  return pngSignature.every((byte, i) => bytes[i] === byte)
+  return SIGNATURE.every((byte, i) => bytes[i] === byte)
 }
 
 /** The chunks up to the end of the file or the first that does not fit into it. */
 function* chunksOf(png: Uint8Array): Generator<Chunk> {
   if (!isPng(png)) throw malformed('it does not begin as one')
   const view = new DataView(png.buffer, png.byteOffset, png.byteLength)
-  let start = pngSignature.length
+  let start = SIGNATURE.length
   while (start + CHUNK_OVERHEAD_BYTES <= png.length) {
     const length = view.getUint32(start)
     const end = start + CHUNK_OVERHEAD_BYTES + length
@@ -115,9 +116,18 @@ function isLatin1(text: string): boolean {
 
 function encodeText([keyword, text]: PngText): Uint8Array {
   const head = Buffer.from(`${keyword}\0`, 'latin1')
-  if (isLatin1(text)) return pngChunk('tEXt', [head, Buffer.from(text, 'latin1')])
+  if (isLatin1(text)) return encodeChunk('tEXt', [head, Buffer.from(text, 'latin1')])
   // Not compressed, of no language, the keyword not translated.
-  return pngChunk('iTXt', [head, Buffer.alloc(4), Buffer.from(text, 'utf8')])
+  return encodeChunk('iTXt', [head, Buffer.alloc(4), Buffer.from(text, 'utf8')])
+}
+
+function encodeChunk(type: string, parts: readonly Uint8Array[]): Uint8Array {
+  const body = Buffer.concat([Buffer.from(type, 'latin1'), ...parts])
+  const chunk = Buffer.alloc(body.length + 8)
+  chunk.writeUInt32BE(body.length - 4)
+  chunk.set(body, 4)
+  chunk.writeUInt32BE(crc32(body), body.length + 4)
+  return chunk
 }
 
 /** Reads a text chunk; undefined where its form is unknown or broken. */

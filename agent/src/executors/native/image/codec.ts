@@ -1,6 +1,6 @@
 /**
- * Picture files to tensors and back. sharp reads all but the one common format that it does
- * not know (bmp.ts); png.ts writes. Text inside PNG files is base/png-text.ts's.
+ * Picture files to tensors and back. sharp does the work; bmp.ts reads the one
+ * common format that sharp does not. Text inside PNG files is base/png-text.ts's.
  */
 import { MeshError } from '@comfymesh/protocol/errors'
 import type { Metadata } from 'sharp'
@@ -10,7 +10,6 @@ import type { Image, Mask } from '../values.ts'
 import { decodeBmp } from './bmp.ts'
 import { type PictureFormat, pictureFormat } from './format.ts'
 import { batchEntry, dimensionsOf, toBytes } from './pixels.ts'
-import { encodePixels } from './png.ts'
 import { loadSharp } from './sharp.ts'
 
 /** All frames together; Pillow's limit against decompression bombs. */
@@ -115,10 +114,13 @@ function toTensors(pixels: DecodedPixels): LoadedPicture {
   return { image: { data: colours, shape: [frames, height, width, 3] }, mask }
 }
 
-/** The picture at a position of a batch as an 8-bit PNG file. */
-export function encodePng(image: Image, index: number): Picture {
+/** The picture at a position of a batch as an 8-bit PNG file. @param level of zlib, 0 to 9. */
+export async function encodePng(image: Image, index: number, level: number): Promise<Picture> {
   const { height, width, channels } = dimensionsOf(image)
-  const pixels = toBytes(batchEntry(image, index).data)
-  const bytes = encodePixels(pixels, { height, width, channels })
+  const sharp = await loadSharp()
+  const raw = { width, height, channels: channels as 1 | 2 | 3 | 4 }
+  const bytes = await sharp(toBytes(batchEntry(image, index).data), { raw })
+    .png({ compressionLevel: level, adaptiveFiltering: true })
+    .toBuffer()
   return { bytes, mediaType: 'image/png', width, height }
 }

@@ -16,6 +16,10 @@ import { decodePicture, encodePng, type LoadedPicture, pictureExtensions } from 
 import { defineNode, type NameLists, type NodeContext, type NodeRow } from '../node.ts'
 import type { Image } from '../values.ts'
 
+/** zlib levels: ComfyUI's for results, and for previews, which need to be quick. */
+const OUTPUT_LEVEL = 4
+const PREVIEW_LEVEL = 1
+
 const maskChannels = ['alpha', 'red', 'green', 'blue'] as const
 
 /** The names that ComfyUI offers: pictures directly in the input folder. */
@@ -65,7 +69,8 @@ async function encodeBatch(
   const pictures: HandedPicture[] = []
   for (let batchIndex = 0; batchIndex < images.shape[0]!; batchIndex++) {
     await context.throwIfCancelled()
-    pictures.push({ ...encodePng(images, batchIndex), ...file, batchIndex })
+    const level = file.folder === 'output' ? OUTPUT_LEVEL : PREVIEW_LEVEL
+    pictures.push({ ...(await encodePng(images, batchIndex, level)), ...file, batchIndex })
   }
   return pictures
 }

@@ -112,7 +112,7 @@ t.test('pictures are written as 8-bit PNG, cut off rather than rounded', async (
   const values = [0, 0.5, 1, 1.7, -3, Number.NaN, 0.999, 0.004, 1 / 255]
   const padding = [0, 0, 0]
   const data = Float32Array.from([...Array<number>(12).fill(1), ...values, ...padding])
-  const picture = encodePng({ data, shape: [2, 2, 2, 3] }, 1)
+  const picture = await encodePng({ data, shape: [2, 2, 2, 3] }, 1, 4)
   t.match(picture, { mediaType: 'image/png', width: 2, height: 2 })
   const decoded = await sharp(picture.bytes).raw().toBuffer()
   t.same([...decoded], [0, 127, 255, 255, 0, 0, 254, 1, 1, ...padding])
@@ -121,7 +121,7 @@ t.test('pictures are written as 8-bit PNG, cut off rather than rounded', async (
 
 t.test('an alpha channel is written too', async (t) => {
   const data = Float32Array.of(1, 0.2, 0, 0.4)
-  const { bytes } = encodePng({ data, shape: [1, 1, 1, 4] }, 0)
+  const { bytes } = await encodePng({ data, shape: [1, 1, 1, 4] }, 0, 1)
   t.same([...(await sharp(bytes).raw().toBuffer())], [255, 51, 0, 102])
 })
 
