@@ -1,4 +1,5 @@
 /** A checkpoint of the size that users have: how soon it is ready, and what it takes. */
+import { createReadStream } from 'node:fs'
 import { basename, dirname } from 'node:path'
 import { type BuiltAgent, startBuiltAgent } from '../built-agent.ts'
 import { textToImage } from '../e2e/prompts.ts'
@@ -8,6 +9,7 @@ import { runTimed, type TimedJob } from './timed-job.ts'
 
 const OPENS = 3
 const STEPS = 6
+const READ_BYTES = 4 * 1024 * 1024
 
 /** The smallest picture keeps the steps short, and with them what the first one adds. */
 const SMALL_SIDE = 64
@@ -21,6 +23,7 @@ export const modelOpen: Benchmark = {
   async run(bench) {
     const seconds: number[] = []
     for (let i = 0; i < OPENS; i++) {
+      await readThrough(await bench.fullSizeCheckpoint())
       const { steps } = await withFullSizeModel(bench, (agent, checkpoint) =>
         runTimed(agent.url, textToImage({ checkpoint, steps: STEPS, side: SMALL_SIDE, seed: i })),
       )
@@ -29,6 +32,11 @@ export const modelOpen: Benchmark = {
     }
     return median(seconds)
   },
+}
+
+/** The system may have dropped a file from its cache since, and the disk would be measured instead. */
+async function readThrough(path: string): Promise<void> {
+  for await (const _ of createReadStream(path, { highWaterMark: READ_BYTES }));
 }
 
 /** The median length of the steps after the first. */
