@@ -25,6 +25,7 @@ export interface MeshNode {
    * @returns the id of whoever answered. @throws Error
    */
   dial(at: HostPort, peerId: string | undefined, signal: AbortSignal): Promise<string>
+  /** Told of every connection, also of those that opened while other parts of this agent started. */
   onConnection(listener: (connection: Connection) => void): void
   onConnectionEnd(listener: (connection: Connection) => void): void
   stop(): Promise<void>
@@ -148,6 +149,7 @@ function wrap(node: Libp2p): MeshNode {
     },
     onConnection(listener) {
       node.addEventListener('connection:open', ({ detail }) => listener(detail))
+      for (const peerId of byPeer.keys()) openConnections(peerId).forEach(listener)
     },
     onConnectionEnd(listener) {
       node.addEventListener('connection:close', ({ detail }) => listener(detail))

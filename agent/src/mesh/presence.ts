@@ -22,7 +22,7 @@ export interface Presence {
 }
 
 export interface PresenceModules {
-  readonly node: Pick<MeshNode, 'connections' | 'connectedPeers' | 'onConnection'>
+  readonly node: Pick<MeshNode, 'connections' | 'onConnection'>
   readonly rpc: Pick<Rpc, 'stream'>
   readonly onArrived: (peer: PresentPeer) => void
   readonly onAdvertisement: (peer: PresentPeer) => void
@@ -77,8 +77,6 @@ export function createPresence(modules: PresenceModules): Presence {
   return {
     start() {
       node.onConnection((connection) => void follow(connection.remotePeer.toString()))
-      // Whoever was waiting for this agent may have come while its other parts started.
-      for (const peerId of node.connectedPeers()) void follow(peerId)
     },
     stop: () => stopped.abort(),
     present: () =>

@@ -129,8 +129,6 @@ export function createRoster(modules: RosterModules): Roster {
     async start() {
       await rpc.handle(protocols.membership, (theirs) => adopt(theirs))
       node.onConnection(({ remotePeer }) => welcomed(remotePeer.toString()))
-      // Whoever was waiting for this agent may have come while its other parts started.
-      for (const peerId of node.connectedPeers()) welcomed(peerId)
       unlisten = membership.onChange(changed)
     },
     stop() {

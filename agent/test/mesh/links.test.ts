@@ -54,6 +54,19 @@ function links(t: Test, answer: (peerId: string | undefined) => Promise<string>)
 }
 
 const idOf = ({ remotePeer }: Connection) => String(remotePeer)
+/** Links in a network where nobody answers yet. */
+function silent(t: Test) {
+  let isThere = false
+  const mesh = links(t, async (peerId) => {
+    if (isThere) return peerId!
+    throw new Error('refused')
+  })
+  const answer = () => {
+    isThere = true
+  }
+  return { mesh, answer }
+}
+
 const at = (host: string) => ({ hosts: [host], port: 1, doorPort: 2 })
 
 t.test('members are dialled, and again as soon as their connection ends', async (t) => {
@@ -71,11 +84,7 @@ t.test('members are dialled, and again as soon as their connection ends', async 
 })
 
 t.test('who does not answer is dialled again, at once when it is sighted', async (t) => {
-  let isThere = false
-  const mesh = links(t, async (peerId) => {
-    if (isThere) return peerId!
-    throw new Error('refused')
-  })
+  const { mesh, answer } = silent(t)
   mesh.start()
   mesh.want({ peerId: 'z', ...at('zoe') })
   await mesh.dialledBy(1)
@@ -84,21 +93,17 @@ t.test('who does not answer is dialled again, at once when it is sighted', async
   mesh.sighted({ peerId: 'z', ...at('new') })
   await mesh.dialledBy(2)
   mesh.later(1000)
-  isThere = true
+  answer()
   await mesh.dialledBy(3)
   t.strictSame(mesh.dialled, ['z at zoe', 'z at new', 'z at new'])
 })
 
 t.test('who comes back after a long time and is lost again is dialled soon', async (t) => {
-  let isThere = false
-  const mesh = links(t, async (peerId) => {
-    if (isThere) return peerId!
-    throw new Error('refused')
-  })
+  const { mesh, answer } = silent(t)
   mesh.start()
   mesh.want({ peerId: 'z', ...at('zoe') })
   await mesh.dialledBy(1)
-  isThere = true
+  answer()
   mesh.later(60 * 60_000)
   mesh.reconsider()
   await mesh.dialledBy(2)
@@ -109,7 +114,7 @@ t.test('who comes back after a long time and is lost again is dialled soon', asy
 })
 
 t.test('who comes by itself after a long time and is lost again is dialled soon', async (t) => {
-  const mesh = links(t, () => Promise.reject(new Error('refused')))
+  const { mesh } = silent(t)
   mesh.start()
   mesh.want({ peerId: 'z', ...at('zoe') })
   await mesh.dialledBy(1)

@@ -24,9 +24,9 @@ for (const isEarly of [false, true]) {
     const presence = createPresence({
       node: {
         connections: () => (isConnected ? [{}] : []),
-        connectedPeers: () => (isEarly ? ['p'] : []),
         onConnection: (listener: typeof connect) => {
           connect = listener
+          if (isEarly) listener({ remotePeer: 'p' } as never)
         },
       } as unknown as PresenceModules['node'],
       rpc: { stream: heard } as unknown as PresenceModules['rpc'],

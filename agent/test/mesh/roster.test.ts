@@ -17,7 +17,10 @@ t.test('whoever came before it started is a member and told, too', async (t) => 
   const roster = createRoster({
     identity: { peerId: 'a' },
     rpc: a.rpc,
-    node: { connectedPeers: () => ['b'], onConnection() {} },
+    node: {
+      connectedPeers: () => ['b'],
+      onConnection: (listener: (connection: object) => void) => listener({ remotePeer: 'b' }),
+    },
     membership: {
       current: () => current,
       set(next: Membership) {

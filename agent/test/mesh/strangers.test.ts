@@ -39,6 +39,9 @@ t.test('members connect and open protocols', async (t) => {
   const [a, b] = [await startMember(t), await startMember(t)]
   t.equal(await a.dial(at(b), b.identity.peerId, soon()), b.identity.peerId)
   t.strictSame(a.connectedPeers(), [b.identity.peerId])
+  const heard: string[] = []
+  a.onConnection(({ remotePeer }) => heard.push(remotePeer.toString()))
+  t.strictSame(heard, [b.identity.peerId], 'whoever listens later hears of those that are open')
   const stream = await a.streams.open(b.identity.peerId, '/comfymesh/test/1', soon())
   stream.abort(new Error('enough'))
   const unknown = a.streams.open(b.identity.peerId, '/comfymesh/nobody-knows/1', soon())
