@@ -2,6 +2,7 @@
  * The agent: everything that runs in one process of one machine, put together.
  * Parts are made and started here bottom-up and stopped in reverse; what they do is theirs.
  */
+import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import { MeshError } from '@comfymesh/protocol/errors'
 import { prepareMesh, prepareOffers, prepareTensors, startMesh } from './agent-mesh.ts'
@@ -86,6 +87,8 @@ export interface Agent {
   readonly version: string
   /** Where ComfyUI's clients reach it, e.g. `http://127.0.0.1:8288`. */
   readonly url: string
+  /** A random word of this process; its `/health` says it, too. */
+  readonly instance: string
   /** What its clients have to show, if anything. */
   readonly token?: string
   /** For whoever runs in this process: the CLI's `run`, `demo` and `bench`. */
@@ -132,7 +135,7 @@ async function startParts(
   settings: AgentSettings,
   parts: AgentParts,
   onStop: (stop: Stop) => void,
-): Promise<Pick<Agent, 'url' | 'token' | 'jobs'>> {
+): Promise<Pick<Agent, 'url' | 'instance' | 'token' | 'jobs'>> {
   const { name, folders } = settings
   const log = parts.log ?? createLog({ level: settings.logLevel ?? 'info' })
   const page = coordinatorPageFolder()
@@ -222,12 +225,13 @@ async function startParts(
   const loadHistory = mesh && createLoadHistory({ mesh, now: Date.now })
   loadHistory?.start()
   onStop(() => loadHistory?.stop())
+  const instance = randomUUID()
   let url = ''
   const gateway = createGateway(
     {
       host: settings.host,
       port: settings.port,
-      identity: { name, version },
+      identity: { name, version, instance },
       ...(frontend !== undefined && { frontend }),
       maxUploadBytes: settings.maxUploadBytes ?? MAX_UPLOAD_BYTES,
       guards: { rules, ...(token !== undefined && { token }) },
@@ -272,7 +276,7 @@ async function startParts(
     // Nobody waits for it: the agent serves before others are found.
     onStop(startMesh(offers, { mesh, jobs, stages: worker, times, tensors, blobs, log }))
   }
-  return { url, jobs, ...(token !== undefined && { token: token() }) }
+  return { url, instance, jobs, ...(token !== undefined && { token: token() }) }
 }
 
 /** Whoever else than this machine can reach the agent, directly or through a proxy, shows a token. */

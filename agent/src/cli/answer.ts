@@ -1,10 +1,10 @@
 /** `comfymesh answer`: what the planner asks about a paused job, and what the user says to it. */
 import { type JsonObject, stringifyJson } from '@comfymesh/protocol/json'
+import { neededAgent } from './agent-access.ts'
 import { type AgentAddress, requestJson } from './agent-client.ts'
 import { type Arguments, isGiven, settingFlags, textOf, UsageError } from './arguments.ts'
 import type { Command } from './command.ts'
 import { agentSettings } from './invite.ts'
-import { neededAgent } from './mesh-access.ts'
 import { readQueue } from './queue-client.ts'
 import { chosenJob } from './queue-view.ts'
 import { loadSettings } from './settings.ts'

@@ -1,8 +1,8 @@
 /** `comfymesh convert`: prints the prompt that a workflow becomes. */
 import { type JsonObject, type JsonValue, stringifyJson } from '@comfymesh/protocol/json'
 import type { NodeDefinitions, Prompt } from '@comfymesh/protocol/workflow'
-import type { AgentSettings } from '../agent.ts'
-import { agentHealth, localAgent, nodeDefinitions } from './agent-client.ts'
+import { runningAgent } from './agent-access.ts'
+import { nodeDefinitions } from './agent-client.ts'
 import {
   type Arguments,
   onlyPositional,
@@ -16,7 +16,7 @@ import { convertAloud } from './conversion.ts'
 import { readGraph, readJson } from './graph-file.ts'
 import { editPrompt, seedPrompt } from './prompt-edits.ts'
 import { settingRows } from './setting-rows.ts'
-import { loadSettings } from './settings.ts'
+import { type LoadedSettings, loadSettings } from './settings.ts'
 
 export const convertCommand: Command = {
   name: 'convert',
@@ -69,12 +69,11 @@ async function run(given: Arguments): Promise<number> {
 
 async function definitionsFor(
   file: string | undefined,
-  settings: AgentSettings,
+  settings: LoadedSettings,
 ): Promise<NodeDefinitions> {
   if (file !== undefined) return asDefinitions(await readJson(file), file)
-  const agent = localAgent(settings)
-  const isRunning = settings.port !== 0 && (await agentHealth(agent.url)) !== undefined
-  if (isRunning) return nodeDefinitions(agent)
+  const agent = await runningAgent(settings)
+  if (agent !== undefined) return nodeDefinitions(agent)
   // Loaded on demand: where an agent runs, its nodes count.
   const { createNativeExecutor } = await import('../executors/native/native-executor.ts')
   return createNativeExecutor({ folders: settings.folders }).definitions()

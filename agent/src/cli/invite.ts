@@ -1,8 +1,9 @@
 /** `comfymesh invite`: one line by which another machine joins the mesh of this one. */
 import { type IssuedInvite, issuedInviteSchema } from '@comfymesh/protocol/mesh'
+import { neededAgent } from './agent-access.ts'
 import { type Arguments, isGiven, settingFlags, textOf, UsageError } from './arguments.ts'
 import type { Command } from './command.ts'
-import { askMesh, neededAgent } from './mesh-access.ts'
+import { askMesh } from './mesh-access.ts'
 import { settingRows } from './setting-rows.ts'
 import { loadSettings } from './settings.ts'
 import { terminalAt } from './terminal.ts'

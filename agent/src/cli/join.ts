@@ -1,10 +1,11 @@
 /** `comfymesh join`: makes this machine a member of the mesh of an invite. */
 import { type Joined, joinedSchema } from '@comfymesh/protocol/mesh'
 import type { AgentSettings } from '../agent.ts'
+import { runningAgent } from './agent-access.ts'
 import { type Arguments, isGiven, onlyPositional, settingFlags } from './arguments.ts'
 import type { Command } from './command.ts'
 import { agentSettings } from './invite.ts'
-import { askMesh, runningAgent } from './mesh-access.ts'
+import { askMesh } from './mesh-access.ts'
 import { settingRows } from './setting-rows.ts'
 import { loadSettings } from './settings.ts'
 

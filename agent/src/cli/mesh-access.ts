@@ -2,22 +2,7 @@
 import { MeshError } from '@comfymesh/protocol/errors'
 import { type JsonValue, parseJson, stringifyJson } from '@comfymesh/protocol/json'
 import { z } from 'zod'
-import type { AgentSettings } from '../agent.ts'
-import { type AgentAddress, agentHealth, localAgent, request } from './agent-client.ts'
-
-/** The agent that runs with these settings, if one does. */
-export async function runningAgent(settings: AgentSettings): Promise<AgentAddress | undefined> {
-  const agent = localAgent(settings)
-  return (await agentHealth(agent.url)) === undefined ? undefined : agent
-}
-
-/** @throws MeshError `mesh_unavailable` saying how to start it. */
-export async function neededAgent(settings: AgentSettings): Promise<AgentAddress> {
-  const agent = await runningAgent(settings)
-  if (agent !== undefined) return agent
-  const message = `No agent is running at ${localAgent(settings).url}. Start it with \`comfymesh start\`, or name its --port or --data-dir.`
-  throw new MeshError('mesh_unavailable', message)
-}
+import { type AgentAddress, request } from './agent-client.ts'
 
 const failureSchema = z.object({
   error: z.object({

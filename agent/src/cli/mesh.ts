@@ -1,13 +1,13 @@
 /** `comfymesh mesh`: what is rarely needed: a new secret, a new identity. */
 import { MeshError } from '@comfymesh/protocol/errors'
 import { rotatedSchema } from '@comfymesh/protocol/mesh'
-import type { AgentSettings } from '../agent.ts'
+import { neededAgent, runningAgent } from './agent-access.ts'
 import { type Arguments, isGiven, onlyPositional, settingFlags, UsageError } from './arguments.ts'
 import type { Command } from './command.ts'
 import { agentSettings } from './invite.ts'
-import { askMesh, neededAgent, runningAgent } from './mesh-access.ts'
+import { askMesh } from './mesh-access.ts'
 import { rotatedLines } from './peers.ts'
-import { loadSettings } from './settings.ts'
+import { type LoadedSettings, loadSettings } from './settings.ts'
 
 export const meshCommand: Command = {
   name: 'mesh',
@@ -24,7 +24,7 @@ export const meshCommand: Command = {
 }
 
 const actions: {
-  readonly [name: string]: (settings: AgentSettings, asJson: boolean) => Promise<void>
+  readonly [name: string]: (settings: LoadedSettings, asJson: boolean) => Promise<void>
 } = {
   rotate,
   'new-identity': newIdentity,
@@ -39,13 +39,13 @@ async function run(given: Arguments): Promise<number> {
   return 0
 }
 
-async function rotate(settings: AgentSettings, asJson: boolean): Promise<void> {
+async function rotate(settings: LoadedSettings, asJson: boolean): Promise<void> {
   const changed = await askMesh(await neededAgent(settings), 'POST', 'rotate', rotatedSchema)
   if (asJson) console.log(JSON.stringify(changed))
   else console.log(['The mesh has a new secret.', ...rotatedLines(changed)].join('\n'))
 }
 
-async function newIdentity(settings: AgentSettings, asJson: boolean): Promise<void> {
+async function newIdentity(settings: LoadedSettings, asJson: boolean): Promise<void> {
   const agent = await runningAgent(settings)
   if (agent !== undefined) {
     const message = `The agent at ${agent.url} is using the identity. Stop it first.`

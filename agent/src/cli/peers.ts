@@ -7,10 +7,11 @@ import {
   rotatedSchema,
 } from '@comfymesh/protocol/mesh'
 import { byteSize } from '../base/duration.ts'
+import { neededAgent } from './agent-access.ts'
 import { type Arguments, isGiven, settingFlags, UsageError } from './arguments.ts'
 import type { Command } from './command.ts'
 import { agentSettings } from './invite.ts'
-import { askMesh, neededAgent } from './mesh-access.ts'
+import { askMesh } from './mesh-access.ts'
 import { loadSettings } from './settings.ts'
 import { type Terminal, terminalAt } from './terminal.ts'
 

@@ -1,6 +1,6 @@
 /** `comfymesh queue`: what waits and for how long, and everything to be done about it. */
 import { type JsonObject, stringifyJson } from '@comfymesh/protocol/json'
-import { runningAgent } from './agent-access.ts'
+import { neededAgent } from './agent-access.ts'
 import type { AgentAddress } from './agent-client.ts'
 import { type Arguments, closest, isGiven, settingFlags, UsageError } from './arguments.ts'
 import type { Command } from './command.ts'
@@ -56,7 +56,7 @@ async function run(given: Arguments): Promise<number> {
   const [name = 'list', ...words] = given.positionals
   const action = Object.hasOwn(actions, name) ? actions[name] : undefined
   if (action === undefined) throw new UsageError(unknownAction(name))
-  const agent = await runningAgent(loadSettings({ flags: settingFlags(given) }))
+  const agent = await neededAgent(loadSettings({ flags: settingFlags(given) }))
   const change = action(words, await readQueue(agent))
   const told = change && (await changeQueue(agent, change.name, change.body))
   await show(agent, told, isGiven(given, 'json'))

@@ -42,13 +42,18 @@ export interface SettingSources {
   readonly defaultDataDir?: string
 }
 
+/** The settings of an agent, and which of them a flag or the environment gave: those its user named. */
+export interface LoadedSettings extends AgentSettings {
+  readonly named: ReadonlySet<SettingKey>
+}
+
 const keys = Object.keys(settingRows) as SettingKey[]
 
 /**
  * The settings of the agent of this user on this machine.
  * @throws MeshError `invalid_settings` naming the flag, variable or line and what it may be.
  */
-export function loadSettings(sources: SettingSources = {}): AgentSettings {
+export function loadSettings(sources: SettingSources = {}): LoadedSettings {
   const workingDir = sources.workingDir ?? process.cwd()
   const environment = fromEnvironment(sources.environment ?? process.env, workingDir)
   const flags = parseLayer(sources.flags ?? {}, (row) => `--${row.flag}`, workingDir)
@@ -58,7 +63,11 @@ export function loadSettings(sources: SettingSources = {}): AgentSettings {
     sources.defaultDataDir ??
     envPaths('comfymesh', { suffix: '' }).data
   const file = fromFile(join(dataDir, SETTINGS_FILE), dataDir)
-  return complete({ ...file, ...environment, ...flags }, dataDir)
+  const named = { ...environment, ...flags }
+  return {
+    ...complete({ ...file, ...named }, dataDir),
+    named: new Set(Object.keys(named) as SettingKey[]),
+  }
 }
 
 function complete(given: GivenSettings, dataDir: string): AgentSettings {

@@ -5,6 +5,7 @@ import { byteSize } from '../base/duration.ts'
 import { version } from '../base/version.ts'
 import { FRONTEND_PATH } from '../gateway/frontend-folder.ts'
 import { ModelFolders, type ModelKind } from '../models/folders.ts'
+import { leaveServingRecord } from '../store/serving-record.ts'
 import { type Arguments, settingFlags, settingOptions, UsageError } from './arguments.ts'
 import type { Command } from './command.ts'
 import { loadSettings, offerSettingsFile } from './settings.ts'
@@ -41,10 +42,23 @@ async function run(given: Arguments): Promise<number> {
   // Loaded on demand: the help needs none of it.
   const { startAgent } = await import('../agent.ts')
   const agent = await startAgent(settings)
+  const forget = leaveRecord(settings.dataDir, agent)
   for (const line of greeting(agent, settings)) console.log(line)
   await told
+  // While the data folder is still ours: the next agent leaves its own.
+  forget()
   await agent.stop()
   return 0
+}
+
+/** Commands find the agent by it. One that cannot write it, on a full disk, runs all the same. */
+function leaveRecord(dataDir: string, { url, instance }: Agent): () => void {
+  try {
+    return leaveServingRecord(dataDir, { url, instance })
+  } catch (error) {
+    console.error((error as Error).message)
+    return () => {}
+  }
 }
 
 /** Resolves at SIGINT, at SIGTERM, or when a parent process says so or goes away. */

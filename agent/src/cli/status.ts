@@ -5,7 +5,8 @@ import { type JsonObject, parseJson, stringifyJson } from '@comfymesh/protocol/j
 import { type MeshPeers, meshPeersSchema } from '@comfymesh/protocol/mesh'
 import { titleOf } from '@comfymesh/protocol/prompt-nodes'
 import type { AgentSettings } from '../agent.ts'
-import { type AgentAddress, agentHealth, localAgent, request } from './agent-client.ts'
+import { howToFindOne, seekAgent } from './agent-access.ts'
+import { type AgentAddress, request } from './agent-client.ts'
 import { type Arguments, isGiven, settingFlags } from './arguments.ts'
 import type { Command } from './command.ts'
 import { readQueue } from './queue-client.ts'
@@ -27,15 +28,14 @@ export const statusCommand: Command = {
 
 async function run(given: Arguments): Promise<number> {
   const settings = loadSettings({ flags: settingFlags(given) })
-  const agent = localAgent(settings)
+  const sought = await seekAgent(settings)
   const asJson = isGiven(given, 'json')
-  const health = await agentHealth(agent.url)
-  if (health === undefined) {
-    if (asJson) console.log(stringifyJson({ agent: null, url: agent.url }))
-    else console.error(`No agent runs at ${agent.url}. Start one with \`comfymesh start\`.`)
+  if (sought.agent === undefined) {
+    if (asJson) console.log(stringifyJson({ agent: null, url: sought.url }))
+    else console.error(`${sought.why} ${howToFindOne(settings)}`)
     return 1
   }
-  const status = await readStatus(agent, health as JsonObject, settings)
+  const status = await readStatus(sought.agent, sought.health as JsonObject, settings)
   if (asJson) console.log(stringifyJson(status))
   else for (const line of statusLines(status, terminalAt(process.stdout))) console.log(line)
   return 0

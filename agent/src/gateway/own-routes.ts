@@ -7,6 +7,8 @@ import { json, type Route, text } from './route.ts'
 export interface AgentIdentity {
   readonly name: string
   readonly version: string
+  /** A random word of this process, by which its own record of where it serves is recognised. */
+  readonly instance: string
 }
 
 export interface OwnModules {
@@ -26,6 +28,7 @@ export interface OwnModules {
 const healthSchema = z.object({
   name: z.string(),
   version: z.string(),
+  instance: z.string().describe('A random word of this process, another one after each start'),
   url: z.string(),
   uptimeMs: z.number(),
   ready: z.boolean(),
@@ -35,7 +38,7 @@ const healthSchema = z.object({
 
 export function ownRoutes(modules: OwnModules): Route[] {
   const { identity, url, uptimeMs } = modules
-  const { name, version } = identity
+  const { name, version, instance } = identity
   return [
     ...(modules.hasPage
       ? []
@@ -51,6 +54,7 @@ export function ownRoutes(modules: OwnModules): Route[] {
         json({
           name,
           version,
+          instance,
           url: url(),
           uptimeMs: uptimeMs(),
           ready: true,

@@ -131,5 +131,25 @@ t.test('queue: pauses, reorders and cancels, and a restart forgets nothing', asy
   t.match(wrong, { code: 2, stderr: /The queue is empty/ })
   await again.stop()
   const alone = await runBuilt(['queue', '--port', newPort])
-  t.match(alone, { code: 2, stderr: /No agent answers at .*comfymesh start/ })
+  t.match(alone, { code: 1, stderr: /No agent is running at .*comfymesh start/ })
+})
+
+t.test('an agent is found by its data folder, whatever its port', async (t) => {
+  const agent = await testBuiltAgent(t)
+  const { dataDir, url } = agent
+  const status = (...argv: string[]) => runBuilt(['status', '--data-dir', dataDir, ...argv])
+  t.match(JSON.parse((await status('--json')).stdout), { agent: { url } })
+  t.match(await runBuilt(['queue', '--data-dir', dataDir]), { code: 0 })
+  t.match(await runBuilt(['status'], { COMFYMESH_DATA_DIR: dataDir }), { code: 0 })
+
+  await agent.kill()
+  const killed = { code: 1, stderr: `does not answer at ${url} any more: it was killed` }
+  t.match(await status(), killed)
+  t.match(await runBuilt(['invite', '--data-dir', dataDir]), killed)
+
+  const again = await testBuiltAgent(t, dataDir)
+  t.match(JSON.parse((await status('--json')).stdout), { agent: { url: again.url } })
+  await again.stop()
+  const stderr = `No agent is running with the data folder ${dataDir}. Start it with`
+  t.match(await status(), { code: 1, stderr })
 })

@@ -5,7 +5,7 @@ const request = { params: {}, query: new URLSearchParams(), headers: {}, body: B
 
 function answers({ hasFrontend = false, hasPage = false, hasMesh = false, running = 0 }) {
   const runner = { running: () => Array(running), pending: () => [] }
-  const identity = { name: 'studio', version: '1.2.3' }
+  const identity = { name: 'studio', version: '1.2.3', instance: 'one' }
   const url = () => 'http://127.0.0.1:8288'
   const has = { hasFrontend, hasPage, hasMesh }
   const routes = ownRoutes({ identity, url, uptimeMs: () => 5, runner, ...has })

@@ -3,7 +3,8 @@ import { createServer } from 'node:net'
 import type { AgentSettings } from '../../agent.ts'
 import type { Finding } from '../../doctor/finding.ts'
 import { frontendFolder } from '../../gateway/frontend-folder.ts'
-import { agentHealth, localUrl } from '../agent-client.ts'
+import { seekAgent } from '../agent-access.ts'
+import type { LoadedSettings } from '../settings.ts'
 
 export async function checkFrontend({ frontend }: AgentSettings): Promise<Finding[]> {
   if (frontend === undefined) return []
@@ -16,14 +17,16 @@ export async function checkFrontend({ frontend }: AgentSettings): Promise<Findin
   }
 }
 
-export async function checkPort(settings: AgentSettings): Promise<Finding[]> {
-  const { host, port } = settings
-  const url = localUrl(settings)
-  const health = await agentHealth(url)
-  if (health !== undefined) {
-    const message = `an agent (${health.version}) is running at ${url}`
+export async function checkPort(settings: LoadedSettings): Promise<Finding[]> {
+  const { host } = settings
+  const sought = await seekAgent(settings)
+  if (sought.agent !== undefined) {
+    const { url } = sought.agent
+    const port = Number(new URL(url).port)
+    const message = `an agent (${sought.health.version}) is running at ${url}`
     return [{ check: 'Port', state: 'ok', message, data: { port, running: true } }]
   }
+  const { port } = settings
   const data = { port, running: false }
   const code = await listeningError(host, port)
   if (code === undefined) return [{ check: 'Port', state: 'ok', message: `${port} is free`, data }]

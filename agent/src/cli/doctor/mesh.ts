@@ -3,16 +3,17 @@ import { createSocket } from 'node:dgram'
 import { createServer } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import { type MeshPeers, meshPeersSchema } from '@comfymesh/protocol/mesh'
-import type { AgentSettings } from '../../agent.ts'
 import type { Finding } from '../../doctor/finding.ts'
 import { announcedInterfaces } from '../../mesh/interfaces.ts'
 import { storedMembership } from '../../mesh/membership-store.ts'
 import { DEFAULT_MESH_PORT, portsBeside } from '../../mesh/peer-address.ts'
-import { askMesh, runningAgent } from '../mesh-access.ts'
+import { runningAgent } from '../agent-access.ts'
+import { askMesh } from '../mesh-access.ts'
+import type { LoadedSettings } from '../settings.ts'
 
 const CHECK = 'Mesh'
 
-export async function checkMesh(settings: AgentSettings): Promise<Finding[]> {
+export async function checkMesh(settings: LoadedSettings): Promise<Finding[]> {
   if (settings.mesh === undefined)
     return [{ check: CHECK, state: 'ok', message: 'off: this machine works alone' }]
   const multicast = settings.mesh.discovery ? await multicastFindings() : []
