@@ -104,6 +104,7 @@ export function prepareOffers(
   )
   const peerOffers = createPeerOffers({
     localPeer,
+    surveyor,
     ...(mesh !== undefined && { mesh }),
     now: () => performance.now(),
     warn,

@@ -184,7 +184,7 @@ async function startParts(
   const planning = {
     executor,
     offers: offers.peerOffers.offers,
-    isGathering: offers.peerOffers.isGathering,
+    gathering: offers.peerOffers.gathering,
     results: createKnownResults({ filesExist: pictures.exist }),
     // What transfers show counts more than what questions do.
     links: () => [...offers.peerOffers.links(), ...tensors.links()],

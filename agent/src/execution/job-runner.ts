@@ -21,6 +21,7 @@ import { type JobRunModules, runJob } from './job-run.ts'
 import { createJobSlots, type JobSlotsModules } from './job-slots.ts'
 import { lightened } from './light-request.ts'
 import { createLiveJob, type JobUpdate, type LiveJob } from './live-job.ts'
+import { type Gathering, nobodyExpected } from './mesh-validation.ts'
 import { createQueueEdits, type QueueEdits, type RunningJob } from './queue-edits.ts'
 import { createQueueRoom, DEFAULT_QUEUE_LIMIT, MAX_QUEUED_BYTES } from './queue-room.ts'
 import { recoverJobs } from './recovery.ts'
@@ -77,8 +78,8 @@ export interface JobRunnerModules extends JobRunModules, JobSlotsModules {
   readonly store: JobStore
   readonly queueState: QueueState
   readonly executor: Pick<Executor, 'fingerprint' | 'validation' | 'prepare' | 'free'>
-  /** Whether other members may offer more in a moment. */
-  readonly isGathering?: () => boolean
+  /** Other members that may offer more in a moment. */
+  readonly gathering?: Gathering
   readonly warn: (message: string, error: unknown) => void
 }
 
@@ -245,7 +246,7 @@ export function createJobRunner(options: JobRunnerOptions, modules: JobRunnerMod
     submit: createSubmit({
       ...modules,
       definitions,
-      isGathering: modules.isGathering ?? (() => false),
+      gathering: modules.gathering ?? nobodyExpected,
       accept,
       reservePlace: createQueueRoom(limits, () => queue),
       isUnfinished: (id) => unfinished(id) !== undefined,

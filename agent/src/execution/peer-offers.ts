@@ -9,7 +9,9 @@ import type { MeshPeer } from '@comfymesh/protocol/mesh'
 import type { Mesh } from '../mesh/mesh.ts'
 import type { MeasuredLink, PeerOffer } from '../planning/peers.ts'
 import type { LocalPeer } from './local-peer.ts'
+import type { Gathering } from './mesh-validation.ts'
 import { fetchParts, type OfferedParts, partsKey } from './offered-parts.ts'
+import type { Surveyor } from './survey.ts'
 
 export interface PeerOffers {
   start(): void
@@ -18,14 +20,15 @@ export interface PeerOffers {
   offers(): Promise<readonly PeerOffer[]>
   /** Those of the other members, as they are known now. */
   others(): readonly PeerOffer[]
-  /** Whether a member that is missing may be here with what it offers in a moment. */
-  isGathering(): boolean
+  /** Members that are missing may be here with what they offer in a moment. */
+  readonly gathering: Gathering
   /** How long the way to each of them takes, as far as it is measured. */
   links(): readonly MeasuredLink[]
 }
 
 export interface PeerOffersModules {
   readonly localPeer: Pick<LocalPeer, 'peerId' | 'offer'>
+  readonly surveyor: Pick<Surveyor, 'onChange'>
   /** Absent where the agent is alone. */
   readonly mesh?: Pick<Mesh, 'peers' | 'onChange' | 'documents' | 'roundTrips'>
   readonly now: () => number
@@ -48,7 +51,8 @@ interface Known {
   isFetching: boolean
 }
 
-export function createPeerOffers({ localPeer, mesh, now, warn }: PeerOffersModules): PeerOffers {
+export function createPeerOffers(modules: PeerOffersModules): PeerOffers {
+  const { localPeer, surveyor, mesh, now, warn } = modules
   const known = new Map<string, Known>()
   const stopped = new AbortController()
   /** What several peers offer alike is fetched from one of them. */
@@ -59,6 +63,7 @@ export function createPeerOffers({ localPeer, mesh, now, warn }: PeerOffersModul
   let startedAtMs = Number.NEGATIVE_INFINITY
   let knowsOwnModels = false
   let made: readonly PeerOffer[] | undefined
+  const listeners = new Set<() => void>()
   let unlisten = () => {}
 
   function members(): readonly MeshPeer[] {
@@ -77,6 +82,11 @@ export function createPeerOffers({ localPeer, mesh, now, warn }: PeerOffersModul
     for (const peerId of known.keys()) if (!ids.has(peerId)) known.delete(peerId)
     for (const peerId of missingSinceMs.keys()) if (!ids.has(peerId)) missingSinceMs.delete(peerId)
     noteMissing(present)
+    tellChange()
+  }
+
+  function tellChange(): void {
+    for (const listener of listeners) listener()
   }
 
   function noteMissing(present: readonly MeshPeer[]): void {
@@ -109,6 +119,7 @@ export function createPeerOffers({ localPeer, mesh, now, warn }: PeerOffersModul
     entry.isFetching = false
     made = undefined
     noteMissing(members())
+    tellChange()
     // It may offer something else by now.
     if (againMs !== undefined && !stopped.signal.aborted && known.get(peerId) === entry)
       setTimeout(() => void learn(peerId), againMs).unref()
@@ -167,10 +178,16 @@ export function createPeerOffers({ localPeer, mesh, now, warn }: PeerOffersModul
 
   return {
     others,
-    isGathering() {
-      const isLately = (ms: number) => now() - ms < EXPECTED_MS
-      if ([...missingSinceMs.values()].some(isLately)) return true
-      return !knowsOwnModels && isLately(startedAtMs) && members().length > 0
+    gathering: {
+      expectedMs() {
+        const isAwaitingOwn = !knowsOwnModels && members().length > 0
+        const sinceMs = [...missingSinceMs.values(), ...(isAwaitingOwn ? [startedAtMs] : [])]
+        return Math.max(0, ...sinceMs.map((ms) => ms + EXPECTED_MS - now()))
+      },
+      onChange(listener) {
+        listeners.add(listener)
+        return () => listeners.delete(listener)
+      },
     },
     links: () =>
       [...(mesh?.roundTrips() ?? [])].map(([peerId, roundTripMs]) => ({
@@ -179,7 +196,10 @@ export function createPeerOffers({ localPeer, mesh, now, warn }: PeerOffersModul
       })),
     start() {
       startedAtMs = now()
-      unlisten = mesh?.onChange(changed) ?? unlisten
+      const ends = [mesh?.onChange(changed), surveyor.onChange(tellChange)]
+      unlisten = () => {
+        for (const end of ends) end?.()
+      }
       changed()
     },
     stop() {

@@ -7,7 +7,7 @@ import type { PeerOffer } from '../planning/peers.ts'
 import type { NodeErrors, Problem } from '../planning/problem.ts'
 import { validatePrompt } from '../planning/validate.ts'
 import { type JobPlanModules, planRequest } from './job-plan.ts'
-import { validateInMesh } from './mesh-validation.ts'
+import { type Gathering, validateInMesh } from './mesh-validation.ts'
 import type { QueueTimes } from './queue-times.ts'
 import type { Submission } from './submissions.ts'
 
@@ -30,8 +30,8 @@ export type PlanPreview = (
 export interface PlanPreviewModules extends JobPlanModules {
   readonly executor: Pick<Executor, 'fingerprint' | 'validation'>
   readonly queueTimes: Pick<QueueTimes, 'report'>
-  /** Whether other members may offer more in a moment. */
-  readonly isGathering: () => boolean
+  /** Other members that may offer more in a moment. */
+  readonly gathering: Gathering
 }
 
 export function createPlanPreview(modules: PlanPreviewModules): PlanPreview {
@@ -46,7 +46,7 @@ export function createPlanPreview(modules: PlanPreviewModules): PlanPreview {
         ...(targets && { targets }),
       })
     }
-    const validation = await validateInMesh(validate, modules.isGathering)
+    const validation = await validateInMesh(validate, modules.gathering)
     if (!validation.valid) return validation
     const { prompt, outputs, nodeErrors } = validation
     const request = { prompt, outputs: [...outputs], extraData }

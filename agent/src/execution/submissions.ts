@@ -9,7 +9,7 @@ import type { Executor } from '../executors/executor.ts'
 import type { NodeErrors, Problem } from '../planning/problem.ts'
 import { validatePrompt } from '../planning/validate.ts'
 import type { JobStore } from '../store/jobs.ts'
-import { validateInMesh } from './mesh-validation.ts'
+import { type Gathering, validateInMesh } from './mesh-validation.ts'
 import type { ReservePlace } from './queue-room.ts'
 
 /** A prompt as a client sends it; what is wrong with it is said in ComfyUI's words. */
@@ -33,8 +33,8 @@ export interface SubmissionsModules {
   readonly store: Pick<JobStore, 'nextNumber'>
   readonly executor: Pick<Executor, 'validation' | 'prepare'>
   readonly definitions: () => Promise<NodeDefinitions>
-  /** Whether other members may offer more in a moment. */
-  readonly isGathering: () => boolean
+  /** Other members that may offer more in a moment. */
+  readonly gathering: Gathering
   readonly now: () => number
   readonly reservePlace: ReservePlace
   /** Whether a job of this id waits or runs. */
@@ -68,7 +68,7 @@ export function createSubmit(modules: SubmissionsModules): Submit {
         custom: (classType) => modules.executor.validation(classType),
         ...(submission.targets && { targets: submission.targets }),
       })
-    const validation = await validateInMesh(validate, modules.isGathering)
+    const validation = await validateInMesh(validate, modules.gathering)
     if (!validation.valid) return { ...validation, accepted: false }
     const { prompt, outputs, nodeErrors } = validation
     const createdAtMs = modules.now()

@@ -25,11 +25,36 @@ const missingNode: ValidationResult = {
   nodeErrors: {},
 }
 
-/** @param verdicts one after the other; the members have come before the last one. */
+/** Members on their way, of whom the test tells. */
+function testGathering(expectedMs: () => number) {
+  const listeners = new Set<() => void>()
+  return {
+    expectedMs,
+    onChange(listener: () => void) {
+      listeners.add(listener)
+      return () => listeners.delete(listener)
+    },
+    listeners,
+    tell() {
+      for (const listener of listeners) listener()
+    },
+  }
+}
+
+const AN_HOUR_MS = 3_600_000
+
+/** @param verdicts one after the other, each after a change; the members have come before the last one. */
 async function judged(...verdicts: ValidationResult[]) {
   let looks = 0
+  const gathering = testGathering(() => {
+    const isExpected = looks < verdicts.length
+    // As soon as it waits.
+    if (isExpected) setImmediate(gathering.tell)
+    return isExpected ? AN_HOUR_MS : 0
+  })
   const validate = async () => verdicts[looks++]!
-  const verdict = await validateInMesh(validate, () => looks < verdicts.length)
+  const verdict = await validateInMesh(validate, gathering, AN_HOUR_MS)
+  t.equal(gathering.listeners.size, 0)
   return { verdict, looks }
 }
 
@@ -45,8 +70,38 @@ t.test('until nobody is expected any more', async (t) => {
 })
 
 t.test('not for ever, though members come and go all the time', async (t) => {
+  const gathering = testGathering(() => AN_HOUR_MS)
+  let looks = 0
+  const refuse = async () => {
+    looks++
+    setImmediate(gathering.tell)
+    return unknownModel
+  }
+  t.strictSame(await validateInMesh(refuse, gathering, 20), unknownModel)
+  t.ok(looks > 1)
+})
+
+t.test('not longer than somebody is expected', async (t) => {
+  const untilMs = performance.now() + 20
+  const gathering = testGathering(() => Math.max(0, untilMs - performance.now()))
   const refuse = async () => unknownModel
-  t.strictSame(await validateInMesh(refuse, () => true, 1), unknownModel)
+  t.strictSame(await validateInMesh(refuse, gathering, AN_HOUR_MS), unknownModel)
+})
+
+t.test('who comes while the prompt is judged was not missed', async (t) => {
+  const verdicts = [unknownModel, valid]
+  const gathering = testGathering(() => 0)
+  const validate = async () => {
+    if (verdicts.length === 2) gathering.tell()
+    return verdicts.shift()!
+  }
+  t.strictSame(await validateInMesh(validate, gathering, AN_HOUR_MS), valid)
+})
+
+t.test('a validation that fails leaves no listener behind', async (t) => {
+  const gathering = testGathering(() => AN_HOUR_MS)
+  await t.rejects(validateInMesh(() => Promise.reject(new Error('no disk')), gathering))
+  t.equal(gathering.listeners.size, 0)
 })
 
 t.test('everything else is judged at once', async (t) => {

@@ -24,6 +24,7 @@ function startOffers(t: Test, own: { catalog?: Catalog } = { catalog: [] }) {
   const liars = new Set<string>()
   let members: MeshPeer[] = [self]
   let tellChange = () => {}
+  let tellSurvey = () => {}
   let gate: Promise<void> = Promise.resolve()
   let nowMs = 0
   const local: PeerOffer = {
@@ -34,6 +35,12 @@ function startOffers(t: Test, own: { catalog?: Catalog } = { catalog: [] }) {
   }
   const peerOffers = createPeerOffers({
     localPeer: { peerId: 'me', offer: async () => local },
+    surveyor: {
+      onChange(listener) {
+        tellSurvey = listener
+        return () => {}
+      },
+    },
     mesh: {
       peers: () => ({ meshId: 'm', peers: members }),
       onChange(listener) {
@@ -73,6 +80,7 @@ function startOffers(t: Test, own: { catalog?: Catalog } = { catalog: [] }) {
     asked,
     liars,
     offer,
+    tellSurvey: () => tellSurvey(),
     /** The members besides this one from now on. */
     setMembers(...others: MeshPeer[]) {
       members = [self, ...others]
@@ -225,29 +233,47 @@ t.test('a member that was removed is no longer among them', async (t) => {
 t.test('a member that is missing is expected for some seconds', async (t) => {
   const { peerOffers, setMembers, offer, pass, until } = startOffers(t)
   await peerOffers.offers()
-  t.notOk(peerOffers.isGathering(), 'there is nobody else')
+  t.equal(peerOffers.gathering.expectedMs(), 0, 'there is nobody else')
   setMembers({ peerId: 'a', name: 'a', state: 'away' })
-  t.ok(peerOffers.isGathering())
+  t.equal(peerOffers.gathering.expectedMs(), 5000)
   pass(5000)
-  t.notOk(peerOffers.isGathering(), 'it does not come')
+  t.equal(peerOffers.gathering.expectedMs(), 0, 'it does not come')
   setMembers(connected(advertise(offer, 'a')))
   await until((offers) => offers[1]?.absence === undefined)
   setMembers({ peerId: 'a', name: 'a', state: 'away' })
-  t.ok(peerOffers.isGathering(), 'it was lost a moment ago')
+  t.ok(peerOffers.gathering.expectedMs() > 0, 'it was lost a moment ago')
   const { catalogDigest: _, ...early } = advertise(offer, 'a')
   setMembers(connected(early))
   await until((offers) => offers[1]?.absence === undefined)
-  t.ok(peerOffers.isGathering(), 'it does not know its models yet')
+  t.ok(peerOffers.gathering.expectedMs() > 0, 'it does not know its models yet')
   setMembers(connected(advertise(offer, 'a')))
   await until((offers) => offers[1]?.catalog !== undefined)
-  t.notOk(peerOffers.isGathering(), 'it is back')
+  t.equal(peerOffers.gathering.expectedMs(), 0, 'it is back')
 })
 
 t.test('while this machine looks at its own models, others are expected', async (t) => {
   const { peerOffers, setMembers, offer, pass } = startOffers(t, {})
   setMembers(connected(advertise(offer, 'a')))
   await peerOffers.offers()
-  t.ok(peerOffers.isGathering())
+  t.equal(peerOffers.gathering.expectedMs(), 5000)
   pass(5000)
-  t.notOk(peerOffers.isGathering(), 'nobody waits for a slow disk')
+  t.equal(peerOffers.gathering.expectedMs(), 0, 'nobody waits for a slow disk')
+})
+
+t.test('whoever waits for members hears of what comes', async (t) => {
+  const { peerOffers, setMembers, offer, until, tellSurvey } = startOffers(t)
+  let heard: string[] = []
+  const end = peerOffers.gathering.onChange(() => {
+    heard.push(peerOffers.others().some(({ absence }) => absence === undefined) ? 'offers' : 'news')
+  })
+  setMembers(connected(advertise(offer, 'a')))
+  t.strictSame(heard, ['news'], 'it is here')
+  await until((offers) => offers[1]?.absence === undefined)
+  t.equal(heard.at(-1), 'offers', 'what it offers is here')
+  heard = []
+  tellSurvey()
+  t.strictSame(heard, ['offers'], 'what this machine has was found out')
+  end()
+  setMembers()
+  t.equal(heard.length, 1)
 })
