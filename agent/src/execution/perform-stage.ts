@@ -8,8 +8,8 @@ import type { StageRunOptions } from './stage-run.ts'
 
 /** Of the blob store (store/blobs.ts) what stages need. */
 export interface StageBlobs {
-  /** Takes over a file. @throws MeshError `storage_failed` */
-  adopt(path: string, blob: Blob): Promise<void>
+  /** Takes over a file, whose chunks have these digests. @throws MeshError `storage_failed` */
+  adopt(path: string, blob: Blob, digests: Buffer): Promise<void>
   has(hash: string): boolean
   /** The absolute path of what is here. */
   path(hash: string): string | undefined
@@ -119,8 +119,8 @@ async function keep(
   }
   // Together they may be more than the store likes to keep: the last must not push out the first.
   holdMade(made.map(({ blob }) => blob.hash))
-  await Promise.all(made.map(({ path, blob }) => blobs.adopt(path, blob)))
-  return made.map(({ path: _, ...value }) => ({
+  await Promise.all(made.map(({ path, blob, digests }) => blobs.adopt(path, blob, digests)))
+  return made.map(({ path: _, digests: __, ...value }) => ({
     ...value,
     tensors: [...value.tensors],
     holders: [selfId],

@@ -3,8 +3,9 @@
  * How stages are planned and where they run is no business of this folder.
  */
 import type { JsonObject, JsonValue } from '@comfymesh/protocol/json'
-import type { Blob, Output, TensorShape } from '@comfymesh/protocol/value'
+import type { Output, TensorShape } from '@comfymesh/protocol/value'
 import type { NodeDefinitions, NodeId } from '@comfymesh/protocol/workflow'
+import type { HashedBlob } from '../base/blob-hash.ts'
 
 /** A node of a stage, after validation: inputs are coerced, links name nodes of the stage or its inputs. */
 export interface StageNode {
@@ -34,13 +35,11 @@ export interface Stage {
   readonly outputs: readonly Output[]
 }
 
-/** A value that a stage handed out. */
-export interface MadeValue extends Output {
+/** A value that a stage handed out; its bytes were hashed while they were written. */
+export interface MadeValue extends Output, HashedBlob {
   /** In the folder for values that the executor was made with; whoever asked for the run takes the file over. */
   readonly path: string
   readonly tensors: readonly TensorShape[]
-  /** The hash was computed while the bytes were written. */
-  readonly blob: Blob
 }
 
 /** An encoded picture that a node hands out: a result to save, or a preview. */

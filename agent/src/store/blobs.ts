@@ -147,7 +147,8 @@ export async function openBlobStore(
 
   async function adopt(path: string, { hash, sizeBytes }: Blob, digests?: Buffer): Promise<void> {
     const entry: Entry = { sizeBytes, usedAtMs: now() }
-    if (digests !== undefined) entry.digests = Promise.resolve(digests)
+    // Copied: the digests of a runner are a piece of the message by which they came.
+    if (digests !== undefined) entry.digests = Promise.resolve(Buffer.from(digests))
     try {
       if ((await stat(path)).size !== sizeBytes) throw wrongSize(path, sizeBytes)
       await removals.get(hash)

@@ -31,7 +31,7 @@ const lies: { readonly [name: string]: Lie } = {
     await writeFile(value.path, bytes)
     const hasher = createBlobHasher()
     hasher.update(bytes)
-    return { ...value, blob: hasher.finish().blob }
+    return { ...value, ...hasher.finish() }
   },
   async 'other shape'(value) {
     const [first, ...others] = value.tensors

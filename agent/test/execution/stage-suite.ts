@@ -54,7 +54,11 @@ export function testStageRuns(
       tensors: [{ name: 'samples', dtype: 'F32' as const, shape: [1, 4, 8, 8] }],
       blob: { hash: 'a'.repeat(64), sizeBytes: 1100 },
     }
-    end({ values: [{ ...value, path: '/made' }], provider: 'cpu', sessionMs: 12 })
+    end({
+      values: [{ ...value, path: '/made', digests: Buffer.alloc(32) }],
+      provider: 'cpu',
+      sessionMs: 12,
+    })
     const outcome = await run
     t.match(outcome, { provider: 'cpu', sessionMs: 12, transferBytes: 0 })
     t.strictSame(outcome.values, [{ ...value, holders: [peerId] }])

@@ -50,7 +50,11 @@ const value = (nodeId: string, hash: string): ValueReference => ({
   blob: { hash, sizeBytes: 10 },
   holders: ['there'],
 })
-const made = (nodeId: string, hash: string) => ({ ...value(nodeId, hash), path: `/values/${hash}` })
+const made = (nodeId: string, hash: string) => ({
+  ...value(nodeId, hash),
+  path: `/values/${hash}`,
+  digests: Buffer.from(`digests of ${hash}`),
+})
 
 t.test('one stage at a time, the next when it ended', async (t) => {
   const { worker, runs, began, passMs } = manualWorker()
@@ -269,12 +273,28 @@ t.test('what was made is held and known for a while', async (t) => {
   t.equal(runs.length, 2)
 })
 
+t.test('the digests of what was made are kept beside it', async (t) => {
+  const { modules, began, blobs } = manualWorker()
+  const kept: string[] = []
+  const adopt: typeof blobs.adopt = async (path, blob, digests) => {
+    kept.push(digests.toString())
+    await blobs.adopt(path, blob, digests)
+  }
+  const worker = createStageWorker({ peerId: 'here' }, { ...modules, blobs: { ...blobs, adopt } })
+  const outputs = [{ nodeId: '1', slot: 0, type: 'LATENT' }]
+  const run = worker.run(stageRequest('a', { stage: stageOf('a', outputs) }), following())
+  ;(await began(0)).end({ values: [made('1', 'h')] })
+  await run
+  t.strictSame(kept, ['digests of h'])
+  worker.stop()
+})
+
 t.test('what was made is held from before it is adopted', async (t) => {
   const { modules, began, blobs } = manualWorker()
   const heldThen: (number | undefined)[] = []
-  const adopt: typeof blobs.adopt = async (path, blob) => {
+  const adopt: typeof blobs.adopt = async (path, blob, digests) => {
     heldThen.push(blobs.held.get('h'), blobs.held.get('i'))
-    await blobs.adopt(path, blob)
+    await blobs.adopt(path, blob, digests)
   }
   const worker = createStageWorker({ peerId: 'here' }, { ...modules, blobs: { ...blobs, adopt } })
   const outputs = ['1', '2'].map((nodeId) => ({ nodeId, slot: 0, type: 'LATENT' }))

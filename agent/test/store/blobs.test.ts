@@ -69,6 +69,16 @@ t.test('bytes that are put and files that are taken over', async (t) => {
   t.strictSame(readFileSync(store.path(empty.hash)!), Buffer.alloc(0))
 })
 
+t.test('a file whose digests are known is not read again', async (t) => {
+  const store = await openStore(t)
+  const { path, blob, digests } = staged(store, 'a', randomBytes(CHUNK_BYTES + 7))
+  await store.adopt(path, blob, digests)
+  const { hash } = await store.put(Buffer.from('put'))
+  for (const one of [blob.hash, hash]) rmSync(store.path(one)!)
+  t.strictSame(await store.chunkDigests(blob.hash), digests)
+  t.strictSame(await store.chunkDigests(hash), hashed(Buffer.from('put')).digests)
+})
+
 t.test('the same bytes taken over several times at once are one blob', async (t) => {
   const store = await openStore(t)
   const files = ['a', 'b', 'c'].map((name) => staged(store, name, Buffer.from('same')))

@@ -5,8 +5,8 @@
  */
 import { type FileHandle, open } from 'node:fs/promises'
 import { parseJson, stringifyJson } from '@comfymesh/protocol/json'
-import type { Blob, TensorShape } from '@comfymesh/protocol/value'
-import { createBlobHasher } from '../../../base/blob-hash.ts'
+import type { TensorShape } from '@comfymesh/protocol/value'
+import { createBlobHasher, type HashedBlob } from '../../../base/blob-hash.ts'
 import { openSafetensors, type Safetensors } from '../../../models/safetensors.ts'
 import { sizeOf } from '../array/tensor.ts'
 import {
@@ -29,9 +29,9 @@ const ALIGNMENT_BYTES = 8
 /** How much is read or written at once; the system takes no more than 2 GB. */
 const PIECE_BYTES = 64 * 2 ** 20
 
-export interface WrittenValue {
+/** Hashed while its bytes were written. */
+export interface WrittenValue extends HashedBlob {
   readonly tensors: readonly TensorShape[]
-  readonly blob: Blob
 }
 
 /**
@@ -56,7 +56,7 @@ export async function writeValue(
       }
     }
     const shapes = tensors.map(({ name, dtype, shape }) => ({ name, dtype, shape: [...shape] }))
-    return { tensors: shapes, blob: hasher.finish().blob }
+    return { tensors: shapes, ...hasher.finish() }
   } finally {
     await file.close()
   }
