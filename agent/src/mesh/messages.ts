@@ -1,15 +1,11 @@
-/** Messages on a stream: each is JSON after its length in 4 bytes, big-endian. */
+/** Messages on a stream: JSON, framed as base/frames does. */
 import { type JsonValue, parseJson, stringifyJson } from '@comfymesh/protocol/json'
 import type { Stream } from '@libp2p/interface'
+import { createFrameSplitter, framed } from '../base/frames.ts'
 import { readChunks, writeChunk } from './stream-chunks.ts'
 
-const LENGTH_BYTES = 4
-
 export function encodeMessage(value: unknown): Uint8Array {
-  const text = Buffer.from(stringifyJson(value))
-  const length = Buffer.alloc(LENGTH_BYTES)
-  length.writeUInt32BE(text.length)
-  return Buffer.concat([length, text])
+  return framed(Buffer.from(stringifyJson(value)))
 }
 
 /** @throws Error when the stream is closed or the signal aborts. */
@@ -25,31 +21,11 @@ export function readMessages(stream: Stream, maxBytes: number): AsyncGenerator<J
   const chunks = readChunks(stream)
 
   async function* iterate(): AsyncGenerator<JsonValue> {
-    let parts: Uint8Array[] = []
-    let bufferedBytes = 0
-    let wantedBytes = LENGTH_BYTES
-    let isLength = true
+    const splitter = createFrameSplitter({ maxBytes })
     for await (const chunk of chunks) {
-      parts.push(chunk)
-      bufferedBytes += chunk.length
-      while (bufferedBytes >= wantedBytes) {
-        const all = Buffer.concat(parts)
-        const piece = all.subarray(0, wantedBytes)
-        parts = [all.subarray(wantedBytes)]
-        bufferedBytes -= wantedBytes
-        if (isLength) {
-          wantedBytes = piece.readUInt32BE()
-          if (wantedBytes > maxBytes) {
-            throw new Error(`A message of ${wantedBytes} bytes; at most ${maxBytes} are allowed.`)
-          }
-        } else {
-          yield parseJson(piece.toString('utf8'))
-          wantedBytes = LENGTH_BYTES
-        }
-        isLength = !isLength
-      }
+      for (const message of splitter.push(chunk)) yield parseJson(message.toString('utf8'))
     }
-    if (bufferedBytes > 0 || !isLength) throw new Error('The stream ended within a message.')
+    if (splitter.isWithin()) throw new Error('The stream ended within a message.')
   }
   return iterate()
 }

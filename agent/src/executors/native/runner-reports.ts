@@ -3,17 +3,19 @@
  * to the agent wakes it, and Linux then mostly hands it the writer's processor: 1 ms in which no
  * session runs. Steps are written by another thread, which costs 0.2 ms. All else is written at
  * once: it has to arrive though the next thing that the runner does may kill it.
+ *
+ * On Windows this end of a `pipe` of child_process is a handle for synchronous writing (libuv opens it
+ * without FILE_FLAG_OVERLAPPED), as fs.write needs it; `overlapped` would make it another one. Such a
+ * handle does one thing at a time, so nothing may be read from it: a pending read holds up writes.
  */
 import { write, writeSync } from 'node:fs'
 import type { Readable } from 'node:stream'
 import { deserialize, serialize } from 'node:v8'
+import { createFrameSplitter, framed } from '../../base/frames.ts'
 import type { Message, Reports } from './runner-messages.ts'
 
 /** Where the runner finds the pipe, behind the three of every process and Node's channel. */
 export const REPORTS_DESCRIPTOR = 4
-
-/** In front of every message, its length. */
-const LENGTH_BYTES = 4
 
 /**
  * For the runner.
@@ -54,18 +56,11 @@ export function createReportSender(
   }
 
   return (message) => {
-    const bytes = framed(message)
+    const bytes = framed(serialize(message))
     if (!isWriting && !isOfTheMoment(message)) return writeNow(bytes)
     waiting.push(bytes)
     if (!isWriting) writeWaiting()
   }
-}
-
-function framed(message: Message<Reports>): Uint8Array {
-  const body = serialize(message)
-  const length = Buffer.alloc(LENGTH_BYTES)
-  length.writeUInt32LE(body.length)
-  return Buffer.concat([length, body])
 }
 
 function isOfTheMoment(message: Message<Reports>): boolean {
@@ -80,20 +75,9 @@ export function readReports(
   pipe: Readable,
   each: (message: Message<Reports>) => void,
 ): Promise<void> {
-  let parts: Buffer[] = []
-  let size = 0
+  const splitter = createFrameSplitter()
   pipe.on('data', (part: Buffer) => {
-    parts.push(part)
-    size += part.length
-    while (size >= LENGTH_BYTES) {
-      if (parts[0]!.length < LENGTH_BYTES) parts = [Buffer.concat(parts)]
-      const end = LENGTH_BYTES + parts[0]!.readUInt32LE()
-      if (size < end) return
-      const bytes = parts.length === 1 ? parts[0]! : Buffer.concat(parts)
-      parts = [bytes.subarray(end)]
-      size -= end
-      each(deserialize(bytes.subarray(LENGTH_BYTES, end)) as Message<Reports>)
-    }
+    for (const message of splitter.push(part)) each(deserialize(message) as Message<Reports>)
   })
   // A pipe that breaks ends as well, and that the runner ended is told by its exit.
   pipe.on('error', () => {})
