@@ -83,7 +83,7 @@ export function minimalAdvertisement(
 export const offeredNodesSchema = z.record(z.string(), z.string())
 
 /** What is offered of one node class. */
-export const offeredNodeSchema = z.object({
+const offeredNodeSchema = z.object({
   /** As in ComfyUI's /object_info. */
   definition: z.record(z.string(), z.unknown()),
   /** Inputs that the class judges by its own code: not bound to their dropdowns. */
@@ -107,7 +107,6 @@ const catalogModelSchema = z.object({
 /** The document behind `catalogDigest`. */
 export const catalogSchema = z.array(catalogModelSchema)
 
-export type OfferedNodes = z.infer<typeof offeredNodesSchema>
 export type OfferedNode = z.infer<typeof offeredNodeSchema>
 export type Catalog = z.infer<typeof catalogSchema>
 export type CatalogModel = Catalog[number]

@@ -19,7 +19,7 @@ export type AgentState = z.infer<typeof agentStateSchema>
 
 export const shownTokenSchema = z.object({ token: z.string() })
 
-export const findingSchema = z.object({
+const findingSchema = z.object({
   check: z.string(),
   state: z.enum(['ok', 'note', 'problem']),
   message: z.string().describe('May have several lines'),

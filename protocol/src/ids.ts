@@ -4,7 +4,7 @@
 const SHORT_LENGTH = 6
 
 /** The end of a peer id; all ids begin alike. */
-export function shortPeerId(peerId: string): string {
+function shortPeerId(peerId: string): string {
   return peerId.slice(-SHORT_LENGTH)
 }
 

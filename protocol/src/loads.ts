@@ -15,7 +15,6 @@ const loadSampleSchema = z.object({
 /** By peer id, the oldest sample first. */
 export const loadHistorySchema = z.record(z.string(), z.array(loadSampleSchema))
 
-export type LoadSample = z.infer<typeof loadSampleSchema>
 export type LoadHistory = z.infer<typeof loadHistorySchema>
 
 /** A quarter of an hour. */

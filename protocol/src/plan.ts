@@ -100,7 +100,6 @@ export const planOptionsSchema = z.strictObject({
   fallback: z.enum(['none', 'ask', 'auto']).default('auto'),
 })
 
-export type PlannedNode = z.infer<typeof plannedNodeSchema>
 export type PlannedStage = z.infer<typeof plannedStageSchema>
 export type PlanEdge = z.infer<typeof planEdgeSchema>
 export type StageEstimate = z.infer<typeof stageEstimateSchema>

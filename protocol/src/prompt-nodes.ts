@@ -11,7 +11,7 @@ interface NamedNode {
 type NamedPrompt = { readonly [nodeId: NodeId]: NamedNode }
 
 /** A node by its id; otherwise those with this title; otherwise those of this class. */
-export function findNodes(prompt: NamedPrompt, name: string): NodeId[] {
+function findNodes(prompt: NamedPrompt, name: string): NodeId[] {
   if (Object.hasOwn(prompt, name)) return [name]
   const wanted = name.toLowerCase()
   const entries = Object.entries(prompt)

@@ -37,7 +37,7 @@ const wireSavedPictureSchema = wirePictureSchema.extend({
 })
 
 /** What a stage made, and where its time went. All times in milliseconds. */
-export const stageOutcomeSchema = z.object({
+const stageOutcomeSchema = z.object({
   values: z.array(valueReferenceSchema),
   /** What computed: 'cpu', 'cuda', ...; absent when no model ran. */
   provider: z.string().optional(),

@@ -11,7 +11,7 @@ import { z } from 'zod'
 export const CHUNK_BYTES = 4 * 1024 * 1024
 
 /** More than any value takes; whoever is told of more need not make room for it. */
-export const MAX_BLOB_BYTES = 64 * 2 ** 30
+const MAX_BLOB_BYTES = 64 * 2 ** 30
 
 export const hashSchema = z.string().regex(/^[0-9a-f]{64}$/)
 
@@ -41,7 +41,7 @@ const elementBytes = {
 
 const tensorTypes = Object.keys(elementBytes) as (keyof typeof elementBytes)[]
 
-export const tensorShapeSchema = z.object({
+const tensorShapeSchema = z.object({
   name: z.string(),
   dtype: z.enum(tensorTypes),
   shape: z.array(z.number().int().nonnegative()),

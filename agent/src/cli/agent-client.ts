@@ -28,7 +28,7 @@ function isThisMachine(host: string): boolean {
 }
 
 /** Where an agent listens, as a client on the same machine reaches it. */
-export function localUrl({ host, port }: Pick<AgentSettings, 'host' | 'port'>): string {
+function localUrl({ host, port }: Pick<AgentSettings, 'host' | 'port'>): string {
   const reachable = { '0.0.0.0': '127.0.0.1', '::': '[::1]' }[host] ?? host
   const isBareIpv6 = reachable.includes(':') && !reachable.startsWith('[')
   return `http://${isBareIpv6 ? `[${reachable}]` : reachable}:${port}`

@@ -84,7 +84,7 @@ const UNIT_MS: { readonly [unit: string]: number } = {
 const MAX_DAYS = 30
 
 /** @throws UsageError */
-export function durationOf(text: string): number {
+function durationOf(text: string): number {
   const [, number, unit] = /^(\d+(?:\.\d+)?)([smhd])$/.exec(text) ?? []
   const durationMs = unit === undefined ? 0 : Math.round(Number(number) * UNIT_MS[unit]!)
   if (durationMs >= 1000 && durationMs <= MAX_DAYS * UNIT_MS.d!) return durationMs

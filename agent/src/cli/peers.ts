@@ -61,11 +61,7 @@ export function rotatedLines({ followed, later }: Rotated): string[] {
 }
 
 /** A line a machine, what is wrong before them. */
-export function peersLines(
-  { peers, problem }: MeshPeers,
-  { paint }: Terminal,
-  nowMs: number,
-): string[] {
+function peersLines({ peers, problem }: MeshPeers, { paint }: Terminal, nowMs: number): string[] {
   const width = Math.max(...peers.map(({ name }) => name.length))
   const lines = peers.map((peer) => {
     const mark = peer.state === 'away' ? paint('dim', '○') : paint('green', '●')

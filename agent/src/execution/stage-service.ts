@@ -19,7 +19,7 @@ export interface StageServiceModules {
 }
 
 /** How often a peer whose stage takes long hears that it goes on. */
-export const STAGE_PULSE_MS = 2000
+const STAGE_PULSE_MS = 2000
 
 /** What a stage tells, and how it ends. */
 type Told =

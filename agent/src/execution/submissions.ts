@@ -118,7 +118,7 @@ export function isJobId(id: unknown): id is string {
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 
 /** What is wrong with what the prompt asks of the planner, if anything. */
-export function planOptionsProblem(extraData: JsonObject): Refusal | undefined {
+function planOptionsProblem(extraData: JsonObject): Refusal | undefined {
   try {
     planOptionsOf(extraData)
     return undefined

@@ -131,7 +131,7 @@ const modelsOf = ({ models }: { readonly models?: Survey['models'] | undefined }
 const NOTICEABLE = { freeBytes: 2 ** 28, utilisationPercent: 25, temperatureCelsius: 10 } as const
 
 /** Whether devices are others than before, or noticeably different. */
-export function isNoticeable(before: readonly Device[], now: readonly Device[]): boolean {
+function isNoticeable(before: readonly Device[], now: readonly Device[]): boolean {
   const fixed = ({ name, kind, totalBytes }: Device) => [name, kind, totalBytes]
   if (!isDeepStrictEqual(before.map(fixed), now.map(fixed))) return true
   const wavering = Object.entries(NOTICEABLE) as [keyof typeof NOTICEABLE, number][]

@@ -12,7 +12,7 @@ export interface Pace {
 export const bodyPace: Pace = { graceMs: 30_000, bytesPerSecond: 20_000 }
 
 /** A request whose body does not arrive. */
-export class TooSlow extends Error {
+class TooSlow extends Error {
   readonly statusCode = 408
 }
 

@@ -23,7 +23,7 @@ export function channelBinding(socket: TLSSocket): Buffer {
   return socket.exportKeyingMaterial(32, 'EXPORTER-comfymesh-door', Buffer.alloc(0))
 }
 
-export const knockSchema = z.object({
+const knockSchema = z.object({
   /** Of the identity that knocks, base64url. */
   publicKey: z.string(),
   /** Of the channel binding, base64url: it proves that the identity is its own. */

@@ -19,7 +19,7 @@ export class Refused extends Error {
 }
 
 /** Nobody answered: the agent stopped, or the network is gone. */
-export class Unreachable extends Error {
+class Unreachable extends Error {
   constructor(cause: unknown) {
     super('The agent does not answer. It may have stopped, or the network is gone.', { cause })
   }

@@ -64,7 +64,7 @@ export function defaultPrompt(definitions: NodeDefinitions): Prompt | undefined 
 }
 
 /** The checkpoints of all peers, the user's own before the one that ships. */
-export function checkpointsOf(definitions: NodeDefinitions): string[] {
+function checkpointsOf(definitions: NodeDefinitions): string[] {
   const spec = definitions.CheckpointLoaderSimple?.input.required?.ckpt_name
   if (spec === undefined) return []
   const options = typeof spec[0] === 'string' ? spec[1]?.options : spec[0]

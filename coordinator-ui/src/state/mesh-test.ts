@@ -22,7 +22,7 @@ export function isMeshTest({ request }: JobState): boolean {
 }
 
 /** Small enough for any machine, with the model that ships with every agent. */
-export function testPrompt(seed: number): Prompt {
+function testPrompt(seed: number): Prompt {
   return {
     model: { class_type: 'CheckpointLoaderSimple', inputs: { ckpt_name: SHIPPED } },
     prompt: {

@@ -66,7 +66,7 @@ function* itemsText(jobs: readonly JobState[]): Iterable<string> {
 }
 
 /** How many jobs wait or run. */
-export function execInfo(runner: JobRunner): JsonObject {
+function execInfo(runner: JobRunner): JsonObject {
   return { exec_info: { queue_remaining: runner.remaining() } }
 }
 

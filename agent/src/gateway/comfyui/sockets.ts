@@ -184,12 +184,12 @@ function sendText(socket: ClientSocket, type: string, data: unknown): void {
 type Preview = Extract<Message, { kind: 'preview' }>
 
 /** Event 1: u32 event, u32 format (1 JPEG, 2 PNG), the picture; big-endian. */
-export function plainPreview({ mediaType, bytes }: Preview): Buffer {
+function plainPreview({ mediaType, bytes }: Preview): Buffer {
   return Buffer.concat([u32(1), u32(mediaType === 'image/jpeg' ? 1 : 2), bytes])
 }
 
 /** Event 4: u32 event, u32 length of the JSON, the JSON, the picture; big-endian. */
-export function previewWithMetadata({ metadata, bytes }: Preview): Buffer {
+function previewWithMetadata({ metadata, bytes }: Preview): Buffer {
   const described = Buffer.from(JSON.stringify(metadata))
   return Buffer.concat([u32(4), u32(described.length), described, bytes])
 }

@@ -9,8 +9,8 @@ import { type NodeView, nodeView } from './node-view.ts'
 /** Heights as ComfyUI's frontend draws them, so that its users' layouts stay what they are. */
 export const TITLE_HEIGHT = 30
 export const SLOT_HEIGHT = 20
-export const WIDGET_HEIGHT = 24
-export const TEXT_HEIGHT = 88
+const WIDGET_HEIGHT = 24
+const TEXT_HEIGHT = 88
 const PADDING = 16
 
 const WIDTH = 210

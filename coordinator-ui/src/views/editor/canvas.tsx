@@ -48,7 +48,7 @@ const FAR_ZOOM = 0.3
 const SNAP_RADIUS = 24
 
 /** How a whole workflow is looked at. */
-export const WHOLE = { padding: 0.08, maxZoom: 1 }
+const WHOLE = { padding: 0.08, maxZoom: 1 }
 
 export interface CanvasProps {
   readonly isSnapping: boolean

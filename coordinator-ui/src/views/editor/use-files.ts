@@ -30,10 +30,7 @@ import { useEditorContext } from './editor-context.ts'
 import { promptOf } from './use-run.ts'
 
 /** A workflow of a file: as it was drawn, or else drawn anew from its prompt. */
-export async function readDocumentFile(
-  file: File,
-  definitions: NodeDefinitions,
-): Promise<Document> {
+async function readDocumentFile(file: File, definitions: NodeDefinitions): Promise<Document> {
   const { name = file.name, prompt, workflow } = await readDraft(file, definitions)
   return { name, workflow: workflow ?? workflowOfPrompt(prompt, definitions) }
 }

@@ -9,7 +9,7 @@ import {
   ticksOf,
 } from '../../state/timeline.ts'
 
-export const segmentNames: { readonly [kind in SegmentKind]: string } = {
+const segmentNames: { readonly [kind in SegmentKind]: string } = {
   wait: 'Waits',
   transfer: 'Transfer',
   load: 'Loads the model',

@@ -67,7 +67,7 @@ export function Topology({ peers }: { readonly peers: readonly MeshPeer[] }) {
 }
 
 /** On an ellipse, this machine on its left end; one alone stands in the middle. */
-export function spotsOf(peers: readonly MeshPeer[]): Spot[] {
+function spotsOf(peers: readonly MeshPeer[]): Spot[] {
   if (peers.length === 1) return [{ peer: peers[0]!, x: 50, y: 50 }]
   const angles = peers.map((_, index) => Math.PI + (2 * Math.PI * index) / peers.length)
   const xs = stretched(angles.map(Math.cos), EDGES.x)

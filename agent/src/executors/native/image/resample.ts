@@ -20,7 +20,7 @@ export type Crop = 'disabled' | 'center'
 export const PICTURE_HEIGHT_AXIS = 1
 
 /** Of [batch, channels, height, width]. */
-export const LATENT_HEIGHT_AXIS = 2
+const LATENT_HEIGHT_AXIS = 2
 
 /**
  * Resizes a picture as ComfyUI's common_upscale.

@@ -6,7 +6,7 @@
 import { sizeOf } from '../array/tensor.ts'
 import type { Tensor } from '../values.ts'
 
-export const interpolations = ['nearest-exact', 'bilinear', 'area', 'bicubic'] as const
+const interpolations = ['nearest-exact', 'bilinear', 'area', 'bicubic'] as const
 
 export type Interpolation = (typeof interpolations)[number]
 
