@@ -18,6 +18,7 @@ import {
   transpose,
 } from '../onnx/operators.ts'
 import type { BuildOptions, Dialect, NetworkGraph, Port } from './network-graph.ts'
+import { convolutionInPieces, pieceCount } from './pieces.ts'
 import { product } from './product.ts'
 import { driveRoot } from './weight-files.ts'
 import { addConvolutionBranch, addLinearBranch } from './weight-patches.ts'
@@ -51,7 +52,14 @@ export function buildNetwork(
   const { file } = checkpoint
   const outputs = build({
     graph,
-    weights: openWeights(graph, { file, loras, strengths, type, weightsFolder }),
+    weights: openWeights(graph, {
+      file,
+      loras,
+      strengths,
+      type,
+      casts: dialect.casts,
+      weightsFolder,
+    }),
     dialect,
     type,
     input: (input, shape) => cast(graph, graph.input(input, 'float32', shape), type),
@@ -112,20 +120,19 @@ export function convolve(
   name: string,
   { stride = 1, padding, bias = 'own' }: ConvolveOptions = {},
 ): Value {
-  const { weight, branches } = weights.layer(
-    `${name}.weight`,
-    ([out = 0, into = 0, height = 1, width = 1]) => [out, into, height, width],
-  )
-  const [, , height, width] = weight.shape as [number, number, number, number]
+  const shape = kernelShape(weights.shapeOf(`${name}.weight`))
+  const [, , height, width] = shape
   const [above, left] = [height >> 1, width >> 1]
   const options = { stride, padding: padding ?? ([above, left, above, left] as const) }
   const own = () => weights.tensor(`${name}.bias`)
   const added = bias === 'own' ? own() : bias === 'none' ? undefined : bias
   const keepsSize = stride === 1 && padding === undefined
   const tile =
-    dialect.convolution === 'winograd' && keepsSize
-      ? winogradTile(x.shape, weight.shape)
-      : undefined
+    dialect.convolution === 'winograd' && keepsSize ? winogradTile(x.shape, shape) : undefined
+  const count = tile === undefined && dialect.casts === 'apart' ? pieceCount(x.shape, shape) : 1
+  const pieces = count > 1 ? weights.parts(`${name}.weight`, count) : undefined
+  if (pieces) return convolutionInPieces(graph, x, pieces, added, options)
+  const { weight, branches } = weights.layer(`${name}.weight`, kernelShape)
   const y = tile
     ? winogradConvolution(graph, x, weight, added, tile)
     : convolution(graph, x, weight, added, options)
@@ -133,6 +140,11 @@ export function convolve(
     (sum, branch) => addConvolutionBranch(graph, sum, x, weight.shape, options, branch),
     y,
   )
+}
+
+/** [outputs, inputs, height, width]; some files keep the kernels of 1x1 convolutions as matrices. */
+function kernelShape([out = 0, into = 0, height = 1, width = 1]: readonly number[]) {
+  return [out, into, height, width] as const
 }
 
 /** Stable Diffusion normalizes pictures in this many groups of channels everywhere. */

@@ -23,6 +23,11 @@ export interface Dialect {
    * to the provider.
    */
   readonly product: 'blocked' | 'whole'
+  /**
+   * 'apart' lets go of the memory of each cast weight as soon as its layer has run; 'plain' leaves
+   * to the provider what it keeps.
+   */
+  readonly casts: 'apart' | 'plain'
   /** What activations are computed in. Inputs and outputs are float32 either way. */
   readonly compute: 'f32' | 'f16'
 }

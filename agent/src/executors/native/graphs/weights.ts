@@ -13,6 +13,8 @@ import type { GraphBuilder, Value } from '../onnx/graph-builder.ts'
 import type { OnnxType } from '../onnx/model.ts'
 import { cast, gather, multiply } from '../onnx/operators.ts'
 import type { Lora, Patch } from './lora.ts'
+import type { Dialect } from './network-graph.ts'
+import { type CastWeight, weightCaster } from './weight-casts.ts'
 import { weightsLocation } from './weight-files.ts'
 import { type AppliedPatch, isBranch, type LowRankBranch, patchedWeight } from './weight-patches.ts'
 
@@ -29,6 +31,8 @@ export interface Weights {
   has(name: string): boolean
   /** A tensor with all patches in it, in the shape given, else in the file's. */
   tensor(name: string, shape?: readonly number[]): Value
+  /** The shape of a tensor in the file; empty where the file lacks it. */
+  shapeOf(name: string): readonly number[]
   /** A layer's weight in the shape that `shapeOf` makes of the file's, and what runs beside it. */
   layer(
     name: string,
@@ -47,15 +51,17 @@ export interface WeightsOptions {
   /** [loras], the graph's input; absent without LoRAs. */
   readonly strengths: Value | undefined
   readonly type: 'float32' | 'float16'
+  /** See Dialect. */
+  readonly casts: Dialect['casts']
   /** See BuildOptions. */
   readonly weightsFolder: string
 }
 
 export function openWeights(
   graph: GraphBuilder,
-  { file, loras, strengths, type, weightsFolder }: WeightsOptions,
+  { file, loras, strengths, type, casts, weightsFolder }: WeightsOptions,
 ): Weights {
-  const map = weightMapper(graph, weightsFolder, type)
+  const map = weightMapper(weightsFolder, weightCaster(graph, type, casts))
   const factorOf = loraFactors(graph, strengths, type)
   const applied = (lora: Lora, patch: Patch, index: number): AppliedPatch => ({
     patch,
@@ -69,8 +75,10 @@ export function openWeights(
       const patch = lora.patches.get(name)
       return patch ? [applied(lora, patch, index)] : []
     })
+  const fileShape = (name: string) => file.tensors.get(name)?.shape ?? []
   return {
     has: (name) => file.tensors.has(name),
+    shapeOf: fileShape,
     tensor(name, shape) {
       const patches = patchesOf(name)
       const weight = map(file, name, { shape })
@@ -78,7 +86,7 @@ export function openWeights(
     },
     layer(name, shapeOf) {
       const patches = patchesOf(name)
-      const shape = shapeOf(file.tensors.get(name)?.shape ?? [])
+      const shape = shapeOf(fileShape(name))
       const weight = map(file, name, { shape })
       return patches.every(isBranch)
         ? { weight, branches: patches }
@@ -120,7 +128,7 @@ interface Mapping {
 }
 
 /** Adds tensors of files to the graph, each once a shape, cast to the type. */
-function weightMapper(graph: GraphBuilder, folder: string, type: OnnxType) {
+function weightMapper(folder: string, castOf: CastWeight) {
   const mapped = new Map<string, Value>()
   const locations = new Map<Safetensors, string | undefined>()
   const locationOf = (file: Safetensors) => {
@@ -140,7 +148,7 @@ function weightMapper(graph: GraphBuilder, folder: string, type: OnnxType) {
     if (known) return known
     const location = locationOf(file)
     const data = location === undefined ? readEntry(file, entry) : { ...entry, location }
-    const value = cast(graph, graph.initializer(id, stored, declared, data), type)
+    const value = castOf({ id, type: stored, shape: declared, data })
     mapped.set(id, value)
     return value
   }

@@ -53,10 +53,10 @@ export interface NetworkOptions {
 
 /** What suits the providers apart from what their self-tests told; others fuse graphs themselves. */
 const suitable: {
-  readonly [name in ProviderName]?: Partial<Pick<Dialect, 'convolution' | 'activation' | 'product'>>
+  readonly [name in ProviderName]?: Partial<Omit<Dialect, 'attention' | 'compute'>>
 } = {
   // Its convolutions do what is written, and its sessions open without optimizing the graph.
-  cpu: { convolution: 'winograd', activation: 'fused', product: 'blocked' },
+  cpu: { convolution: 'winograd', activation: 'fused', product: 'blocked', casts: 'apart' },
 }
 
 /** @throws MeshError `not_found`, `malformed_file`, `unsupported_model` */
@@ -103,12 +103,14 @@ function dialectOf(
     convolution = 'direct',
     activation = 'plain',
     product = 'whole',
+    casts = 'plain',
   } = suitable[provider.name] ?? {}
   return {
     attention: fused ? 'fused' : 'plain',
     convolution: fastConvolution ? convolution : 'direct',
     activation,
     product,
+    casts,
     compute: half ? 'f16' : 'f32',
   }
 }

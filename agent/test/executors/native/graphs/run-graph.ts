@@ -13,6 +13,7 @@ export const plain: Dialect = {
   convolution: 'direct',
   activation: 'plain',
   product: 'whole',
+  casts: 'plain',
   compute: 'f32',
 }
 /** ... and as for the CPU. */
@@ -21,6 +22,7 @@ export const fused: Dialect = {
   convolution: 'winograd',
   activation: 'fused',
   product: 'blocked',
+  casts: 'apart',
   compute: 'f32',
 }
 

@@ -15,7 +15,7 @@ import {
   writeSafetensors,
 } from '../../../models/model-files.ts'
 import { inputValues, networkCases, openCase } from './network-goldens.ts'
-import { plain, relativeError, runGraph } from './run-graph.ts'
+import { fused, plain, relativeError, runGraph } from './run-graph.ts'
 
 const unets = networkCases('unet')
 const shape = { batch: 1, height: 4, width: 6, tokens: 77 }
@@ -44,7 +44,10 @@ for (const dtype of ['F64', 'F16', 'BF16', 'F8_E4M3', 'F8_E5M2'] satisfies Store
     const folder = t.testdir()
     const stored = await openCase(folder, unets[0]!, dtype)
     const wide = await widened(stored, join(folder, 'wide.safetensors'))
-    t.ok(relativeError(await predict(stored), await predict(wide)) < 1e-4)
+    for (const dialect of [plain, fused]) {
+      const [found, wanted] = [await predict(stored, dialect), await predict(wide, dialect)]
+      t.ok(relativeError(found, wanted) < 1e-4, `casts: ${dialect.casts}`)
+    }
   })
 }
 
