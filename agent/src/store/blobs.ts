@@ -3,14 +3,13 @@
  * under its hash when it is whole, and goes when room is needed or nobody asked for it for a day;
  * never while somebody holds it.
  */
-import { mkdir, readdir, rename, rm, stat, statfs, writeFile } from 'node:fs/promises'
+import { rename, rm, stat, statfs, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { MeshError } from '@comfymesh/protocol/errors'
-import { type Blob, hashSchema } from '@comfymesh/protocol/value'
-import { createBlobHasher, type HashedBlob } from '../base/blob-hash.ts'
-import { makeFolder } from '../base/make-folder.ts'
-import { dropOtherNames } from './blob-naming.ts'
-import { createBlobSync, markedBlobs, UNSYNCED } from './blob-sync.ts'
+import type { Blob } from '@comfymesh/protocol/value'
+import { createBlobHasher } from '../base/blob-hash.ts'
+import { createBlobFolder } from './blob-folder.ts'
+import { createBlobSync } from './blob-sync.ts'
 import { hashFile } from './hash-file.ts'
 
 export interface BlobStore {
@@ -80,13 +79,12 @@ export async function openBlobStore(
 ): Promise<BlobStore> {
   const { folder } = options
   const { now, warn } = modules
-  const stagingFolder = join(folder, 'staging')
-  const partialFolder = join(folder, 'partial')
+  const files = createBlobFolder(folder)
+  const { stagingFolder, pathOf, partialFile } = files
   const entries = new Map<string, Entry>()
   const holds = new Map<string, number>()
   const removals = new Map<string, Promise<void>>()
   let totalBytes = 0
-  const pathOf = (hash: string) => join(folder, hash)
 
   function add(hash: string, entry: Entry): void {
     entries.set(hash, entry)
@@ -97,7 +95,7 @@ export async function openBlobStore(
     // First, so that nobody is given a path that is about to be gone.
     entries.delete(hash)
     totalBytes -= entry.sizeBytes
-    const removal = removeFiles(pathOf(hash)).then((isGone) => {
+    const removal = files.remove(hash).then((isGone) => {
       removals.delete(hash)
       if (!isGone) add(hash, entry)
     })
@@ -124,11 +122,8 @@ export async function openBlobStore(
   }
 
   /** What arrives is held meanwhile, however slowly it comes. */
-  async function removePartial(olderMs: number): Promise<void> {
-    for (const name of await readdir(partialFolder)) {
-      if (!holds.has(name)) await removeOld(join(partialFolder, name), now() - olderMs)
-    }
-  }
+  const removePartial = (olderMs: number) =>
+    files.removePartial(now() - olderMs, (hash) => holds.has(hash))
 
   async function look(): Promise<void> {
     try {
@@ -200,24 +195,10 @@ export async function openBlobStore(
     },
   })
   try {
-    await prepare([folder, partialFolder], stagingFolder)
-    await dropOtherNames(folder, partialFolder)
+    for (const { hash, ...entry } of await files.open(sync)) add(hash, entry)
     await removePartial(UNUSED_MS)
-    for (const hash of await markedBlobs(folder)) await checkUnsynced(hash)
-    for (const name of await readdir(folder)) {
-      if (!hashSchema.safeParse(name).success) continue
-      const { size, mtimeMs } = await stat(pathOf(name))
-      add(name, { sizeBytes: size, usedAtMs: mtimeMs })
-    }
   } catch (cause) {
     throw failed('store', cause)
-  }
-
-  /** Its bytes may not have reached the disk before the power failed. */
-  async function checkUnsynced(hash: string): Promise<void> {
-    const found = await hashFile(pathOf(hash)).catch((): HashedBlob | undefined => undefined)
-    if (found?.blob.hash === hash) return sync.now(hash)
-    await removeFiles(pathOf(hash))
   }
 
   const budgetBytes = options.budgetBytes ?? (await defaultBudget(folder, totalBytes))
@@ -253,37 +234,13 @@ export async function openBlobStore(
         held.clear()
       }
     },
-    partialFile: (hash) => join(partialFolder, hash),
+    partialFile,
     totalBytes: () => totalBytes,
     async stop() {
       clearInterval(timer)
       await sync.settled()
     },
   }
-}
-
-async function prepare(kept: readonly string[], emptied: string): Promise<void> {
-  for (const folder of kept) makeFolder(folder)
-  // A runner of a killed agent may still have one open, which Windows does not remove.
-  await rm(emptied, { recursive: true, force: true }).catch(() => {})
-  await mkdir(emptied, { recursive: true })
-}
-
-/** @returns false where Windows keeps a file that somebody reads; it goes another time. */
-async function removeFiles(path: string): Promise<boolean> {
-  try {
-    await rm(path, { force: true })
-    await rm(path + UNSYNCED, { force: true })
-    return true
-  } catch {
-    return false
-  }
-}
-
-async function removeOld(path: string, beforeMs: number): Promise<void> {
-  // It may have been moved meanwhile, and Windows keeps one that is open.
-  const found = await stat(path).catch(() => undefined)
-  if (found !== undefined && found.mtimeMs < beforeMs) await removeFiles(path)
 }
 
 async function defaultBudget(folder: string, usedBytes: number): Promise<number> {
