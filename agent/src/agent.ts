@@ -214,8 +214,6 @@ async function startParts(
     now: Date.now,
     warn: log.warn,
   })
-  queueTimes.start()
-  onStop(() => queueTimes.stop())
   await jobs.recover()
   const token = accessToken(settings)
   const rules = edgeRules(settings.allowedHosts ?? [], settings.allowedOrigins ?? [])
@@ -267,6 +265,9 @@ async function startParts(
   // Listening before working: whoever submitted a job can follow it from its first event.
   url = await listen(gateway.start, settings)
   onStop(() => gateway.stop())
+  // After the gateway: whoever waits for a job hears of its end before its times are learned.
+  queueTimes.start()
+  onStop(() => queueTimes.stop())
   jobs.start()
   onStop(async () => {
     // The job that runs goes on after the next start, so nobody waits for its step to end.
