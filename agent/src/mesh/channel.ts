@@ -3,17 +3,13 @@
  * need not know which; a side that is silent for too long counts as gone.
  */
 
-/** Told how much of a target is filled, whenever that has become more. */
-export type OnFilled = (filledBytes: number) => void
-
 export interface Channel {
   readonly peerId: string
   /**
    * Fills the target with the next bytes. Several may wait, each for what follows those before it.
-   * @param onFilled for work that is cheaper while the processor has the bytes at hand.
    * @throws Error when the channel ends, breaks or is silent for too long before the target is full.
    */
-  read(target: Uint8Array, onFilled?: OnFilled): Promise<void>
+  read(target: Uint8Array): Promise<void>
   /**
    * Hands bytes over and waits while the way is full; then their memory may be used for others.
    * @throws Error as `read`
@@ -27,7 +23,6 @@ export interface Channel {
 
 interface Target {
   readonly bytes: Uint8Array
-  readonly onFilled: OnFilled | undefined
   filledBytes: number
   readonly resolve: () => void
   readonly reject: (error: Error) => void
@@ -94,7 +89,6 @@ export function createInbox(
   function filled(bytes: number): void {
     const target = targets[0]!
     target.filledBytes += bytes
-    target.onFilled?.(target.filledBytes)
     if (target.filledBytes < target.bytes.length) return
     targets.shift()
     target.resolve()
@@ -113,10 +107,10 @@ export function createInbox(
   }
 
   return {
-    read(bytes, onFilled) {
+    read(bytes) {
       if (bytes.length === 0) return Promise.resolve()
       return new Promise((resolve, reject) => {
-        targets.push({ bytes, onFilled, filledBytes: 0, resolve, reject })
+        targets.push({ bytes, filledBytes: 0, resolve, reject })
         while (early.length > 0 && targets.length > 0) {
           const left = fill(early.shift()!)
           if (left.length > 0) early.unshift(left)

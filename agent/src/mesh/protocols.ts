@@ -144,10 +144,11 @@ export const protocols = {
   }),
   /**
    * A key for one TLS connection to the peer's listener for large bytes; see bulk.ts. Where n is 1,
-   * blobs are named by SHA-256: what one of both names cannot be asked of the other.
+   * blobs are named by SHA-256: what one of both names cannot be asked of the other. Where it is 2,
+   * chunks are asked for in JSON.
    */
   bulkTicket: row({
-    id: '/comfymesh/bulk-ticket/2',
+    id: '/comfymesh/bulk-ticket/3',
     replies: 'one',
     request: z.object({}),
     reply: z.object({
@@ -195,4 +196,4 @@ export const protocols = {
 } as const
 
 /** Large bytes where no TLS connection gets through, and small ones, which need none: see bulk.ts. */
-export const bulkStream = { id: '/comfymesh/bulk/2', maxStreams: 16 } as const
+export const bulkStream = { id: '/comfymesh/bulk/3', maxStreams: 16 } as const

@@ -10,7 +10,7 @@ import { UNSYNCED } from './blob-sync.ts'
 
 /** In the folder beside the blobs; folders without it are of the days of SHA-256. */
 export const NAMING_FILE = 'naming'
-export const NAMING = 'BLAKE3 of the BLAKE3 digests of 4 MiB chunks\n'
+export const NAMING = 'BLAKE3 of the BLAKE3 digests of 2 MiB chunks\n'
 
 /**
  * Empties a folder whose blobs are named in another way, before anything is read from it.

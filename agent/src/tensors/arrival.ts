@@ -1,8 +1,7 @@
 /** A blob that arrives, from however many holders: what verifies it, where it is written, when it is whole. */
 import type { Blob } from '@comfymesh/protocol/value'
 import { CHUNK_BYTES } from '@comfymesh/protocol/value'
-import { chunkLength, createDigester, digestAt, hashOfDigests } from '../base/blob-hash.ts'
-import type { OnFilled } from '../mesh/channel.ts'
+import { chunkLength, digestAt, digestOf, hashOfDigests } from '../base/blob-hash.ts'
 import type { ChunkWork } from './chunk-work.ts'
 import { openPartialFile, type PartialFile } from './partial-file.ts'
 
@@ -21,17 +20,12 @@ export interface Arrival {
 export interface ArrivingChunk {
   /** To be filled from its beginning to its end. */
   readonly bytes: Buffer
-  /** Hashes what was filled while it lies in the processor's cache. */
-  readonly onFilled: OnFilled
   /**
    * Verifies the chunk and writes it; `bytes` belong to another one then.
    * @returns false when it is wrong. @throws MeshError `storage_failed`
    */
   store(): Promise<boolean>
 }
-
-/** So much is hashed at once: smaller pieces take longer, larger ones have left the cache by then. */
-const HASHED_AT_ONCE_BYTES = 64 * 1024
 
 export function createArrival({ hash, sizeBytes }: Blob, path: string, work: ChunkWork): Arrival {
   let known: Buffer | undefined
@@ -57,18 +51,10 @@ export function createArrival({ hash, sizeBytes }: Blob, path: string, work: Chu
     expect(chunk) {
       const room = rooms.pop() ?? Buffer.allocUnsafeSlow(Math.min(CHUNK_BYTES, sizeBytes))
       const bytes = room.subarray(0, chunkLength(sizeBytes, chunk))
-      const digester = createDigester()
-      let hashedBytes = 0
       return {
         bytes,
-        onFilled(filledBytes) {
-          const isDue = filledBytes - hashedBytes >= HASHED_AT_ONCE_BYTES
-          if (!isDue && filledBytes < bytes.length) return
-          digester.update(bytes.subarray(hashedBytes, filledBytes))
-          hashedBytes = filledBytes
-        },
         async store() {
-          if (!digestAt(known!, chunk).equals(digester.digest())) return false
+          if (!digestAt(known!, chunk).equals(digestOf(bytes))) return false
           // Otherwise another holder was faster.
           if (!work.isDone(chunk) && !isClosed) {
             await (await opening!).write(chunk, bytes)

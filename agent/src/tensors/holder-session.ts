@@ -8,7 +8,7 @@ import type { Channel } from '../mesh/channel.ts'
 import type { Arrival, ArrivingChunk } from './arrival.ts'
 import type { ChunkWork, ChunkWorker } from './chunk-work.ts'
 import type { LinkSpeeds } from './link-speeds.ts'
-import { encodeMessage, readReply } from './messages.ts'
+import { encodeMessage, encodeNumber, readAnswer } from './messages.ts'
 
 export interface HolderSession {
   readonly peerId: string
@@ -71,7 +71,7 @@ async function agree(
   const digests = Buffer.allocUnsafe(chunkCount(blob.sizeBytes) * DIGEST_BYTES)
   const askedAtMs = now()
   await channel.write(encodeMessage(blob))
-  await readReply(channel, digests)
+  await readAnswer(channel, digests)
   speeds.answered(peerId, now() - askedAtMs)
   if (!(await arrival.begin(digests))) throw corrupt(peerId, blob.hash)
 }
@@ -90,11 +90,11 @@ async function drawChunks(
 
   /** Replies come in the order of the requests, whatever lane each is for. */
   function exchange(chunk: number): Promise<ArrivingChunk> {
-    const asked = Promise.all([channel.write(encodeMessage({ chunk })), lastReply])
+    const asked = Promise.all([channel.write(encodeNumber(chunk)), lastReply])
     const reply = asked.then(async () => {
       // Not before: the less memory is used in turn, the more of it is in the processor's cache.
       const arriving = arrival.expect(chunk)
-      await readReply(channel, arriving.bytes, arriving.onFilled)
+      await channel.read(arriving.bytes)
       return arriving
     })
     lastReply = reply

@@ -1,15 +1,14 @@
 /**
- * What is said over a channel that moves a blob: JSON after its length in 4 bytes, big-endian; raw
- * bytes follow a reply that is no error. First the hash is named and the digests of all chunks come;
- * then chunks are asked for, in any order and several at a time, and come in the order asked.
+ * What is said over a channel that moves a blob. First the hash is named and answered: JSON after its
+ * length in 4 bytes, big-endian, and then, if it is no error, the digests of all chunks. From there
+ * on chunks are asked for by their numbers, 4 bytes each, in any order and several at a time; their
+ * bytes come in the order asked, and nothing else.
  */
 import { type ErrorReport, MeshError } from '@comfymesh/protocol/errors'
 import { z } from 'zod'
-import type { Channel, OnFilled } from '../mesh/channel.ts'
+import type { Channel } from '../mesh/channel.ts'
 
-export const chunkRequestSchema = z.object({ chunk: z.number().int().nonnegative() })
-
-const replySchema = z.object({
+const answerSchema = z.object({
   error: z
     .object({
       code: z.string(),
@@ -19,37 +18,43 @@ const replySchema = z.object({
     .optional(),
 })
 
-const LENGTH_BYTES = 4
+const NUMBER_BYTES = 4
 /** An error with its message takes less. */
 const MAX_MESSAGE_BYTES = 16 * 1024
 
 export function encodeMessage(message: object): Buffer {
   const text = Buffer.from(JSON.stringify(message))
-  const length = Buffer.alloc(LENGTH_BYTES)
-  length.writeUInt32BE(text.length)
-  return Buffer.concat([length, text])
+  return Buffer.concat([encodeNumber(text.length), text])
 }
 
 /** @throws Error for one that is too long or not as the schema says; as the channel. */
 export async function readMessage<T>(channel: Channel, schema: z.ZodType<T>): Promise<T> {
-  const length = Buffer.alloc(LENGTH_BYTES)
-  await channel.read(length)
-  const sizeBytes = length.readUInt32BE()
+  const sizeBytes = await readNumber(channel)
   if (sizeBytes > MAX_MESSAGE_BYTES) throw new Error(`a message of ${sizeBytes} bytes`)
   const text = Buffer.alloc(sizeBytes)
   await channel.read(text)
   return schema.parse(JSON.parse(text.toString('utf8')))
 }
 
-/** Reads what follows a request: the bytes that fill the target. @throws MeshError as the peer says it. */
-export async function readReply(
-  channel: Channel,
-  target: Uint8Array,
-  onFilled?: OnFilled,
-): Promise<void> {
-  const { error } = await readMessage(channel, replySchema)
+/** Reads what answers a name: the bytes that fill the target. @throws MeshError as the peer says it. */
+export async function readAnswer(channel: Channel, target: Uint8Array): Promise<void> {
+  const { error } = await readMessage(channel, answerSchema)
   if (error !== undefined) throw MeshError.fromWire(error)
-  await channel.read(target, onFilled)
+  await channel.read(target)
+}
+
+/** @param number of a chunk: a whole one below 2^32. */
+export function encodeNumber(number: number): Buffer {
+  const bytes = Buffer.allocUnsafe(NUMBER_BYTES)
+  bytes.writeUInt32BE(number)
+  return bytes
+}
+
+/** @throws Error as the channel. */
+export async function readNumber(channel: Channel): Promise<number> {
+  const bytes = Buffer.allocUnsafe(NUMBER_BYTES)
+  await channel.read(bytes)
+  return bytes.readUInt32BE()
 }
 
 export const acceptance = encodeMessage({})

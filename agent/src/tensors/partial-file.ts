@@ -24,13 +24,18 @@ export async function openPartialFile(
   const handle = await storing(path, () => open(path, 'r+').catch(() => open(path, 'w+')))
   try {
     const present = await storing(path, () => wholeChunks(handle, sizeBytes, digests))
+    let writing: Promise<void> = Promise.resolve()
     return {
       present,
       file: {
-        write: (chunk, bytes) =>
-          storing(path, async () => {
-            await writeAll(handle, bytes, chunk * CHUNK_BYTES)
-          }),
+        write(chunk, bytes) {
+          // One after the other: the system lets no two write to a file at once, and whoever has to
+          // wait for that spins.
+          const write = () => writeAll(handle, bytes, chunk * CHUNK_BYTES)
+          const written = writing.then(() => storing(path, write))
+          writing = written.catch(() => {})
+          return written
+        },
         close: () => handle.close(),
       },
     }

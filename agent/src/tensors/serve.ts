@@ -5,13 +5,7 @@ import { blobSchema, CHUNK_BYTES } from '@comfymesh/protocol/value'
 import { chunkCount, chunkLength } from '../base/blob-hash.ts'
 import type { Channel } from '../mesh/channel.ts'
 import type { BlobStore } from '../store/blobs.ts'
-import { acceptance, chunkRequestSchema, readMessage, refusal } from './messages.ts'
-
-/**
- * A file is read in such pieces, two for each channel: large writes are cheap, and some hundred
- * channels at once must fit into memory.
- */
-const PIECE_BYTES = 1024 * 1024
+import { acceptance, readMessage, readNumber, refusal } from './messages.ts'
 
 export interface ServeModules {
   readonly blobs: Pick<BlobStore, 'path' | 'sizeBytes' | 'chunkDigests' | 'hold'>
@@ -45,15 +39,15 @@ async function serveBlob(
   const { file, digests } = opened
   try {
     await channel.write(Buffer.concat([acceptance, digests]))
-    const reader = pieceReader(file, sizeBytes, channel)
-    let upcoming = reader()
+    const next = chunkReader(file, sizeBytes, channel)
+    let upcoming = next()
     for (;;) {
-      const piece = await upcoming
+      const chunk = await upcoming
       // Read from the disk while this one goes out.
-      upcoming = reader()
+      upcoming = next()
       upcoming.catch(() => {})
-      await channel.write(piece)
-      onSent(piece.length)
+      await channel.write(chunk)
+      onSent(chunk.length)
     }
   } finally {
     await file.close()
@@ -79,29 +73,21 @@ async function openBlob(
 }
 
 /**
- * Reads the chunks that the peer asks for in pieces. A piece is valid until the next but one is asked for.
- * @returns reads the next piece. @throws Error (from it) when the peer has ended or asks nonsense.
+ * Reads the chunks that the peer asks for. One is valid until the next but one is asked for.
+ * @returns reads the next chunk. @throws Error (from it) when the peer has ended or asks nonsense.
  */
-function pieceReader(file: FileHandle, sizeBytes: number, channel: Channel) {
-  const room = Math.min(PIECE_BYTES, sizeBytes)
+function chunkReader(file: FileHandle, sizeBytes: number, channel: Channel) {
+  const room = Math.min(CHUNK_BYTES, sizeBytes)
   const buffers = [Buffer.allocUnsafeSlow(room), Buffer.allocUnsafeSlow(room)] as const
   let which = 0
-  let at = 0
-  let end = 0
 
   return async function next(): Promise<Buffer> {
-    if (at === end) {
-      const { chunk } = await readMessage(channel, chunkRequestSchema)
-      if (chunk >= chunkCount(sizeBytes)) throw new Error(`there is no chunk ${chunk}`)
-      at = chunk * CHUNK_BYTES
-      end = at + chunkLength(sizeBytes, chunk)
-      return acceptance
-    }
+    const chunk = await readNumber(channel)
+    if (chunk >= chunkCount(sizeBytes)) throw new Error(`there is no chunk ${chunk}`)
     which = 1 - which
-    const wanted = Math.min(PIECE_BYTES, end - at)
-    const { bytesRead } = await file.read(buffers[which]!, 0, wanted, at)
-    if (bytesRead === 0) throw new Error('the file was cut off')
-    at += bytesRead
-    return buffers[which]!.subarray(0, bytesRead)
+    const bytes = buffers[which]!.subarray(0, chunkLength(sizeBytes, chunk))
+    const { bytesRead } = await file.read(bytes, 0, bytes.length, chunk * CHUNK_BYTES)
+    if (bytesRead < bytes.length) throw new Error('the file was cut off')
+    return bytes
   }
 }

@@ -97,6 +97,8 @@ async function sink({ folder, membership, holder, sizeBytes }: SinkOptions): Pro
   }
 
   process.on('message', async (task: SinkTask) => {
+    // What a transfer leaves would be collected within the next one.
+    globalThis.gc!()
     const startedAtMs = performance.now()
     const before = process.cpuUsage()
     const finish = await move(task)

@@ -139,7 +139,8 @@ async function putBlob(dataDir: string): Promise<Blob> {
 
 function start(role: string, options: unknown, children: ChildProcess[]): ChildProcess {
   const script = fileURLToPath(new URL('stream-process.ts', import.meta.url))
-  const child = fork(script, [role, JSON.stringify(options)])
+  const execArgv = [...process.execArgv, '--expose-gc']
+  const child = fork(script, [role, JSON.stringify(options)], { execArgv })
   children.push(child)
   return child
 }

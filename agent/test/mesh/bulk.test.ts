@@ -69,15 +69,8 @@ for (const direct of [true, false]) {
       t.strictSame(await parts, ['he', 'l', 'lo'])
       const large = Buffer.alloc(3_000_000, 'comfymesh')
       const back = Buffer.alloc(large.length)
-      const told: Buffer[] = []
-      let toldBytes = 0
-      const onFilled = (filledBytes: number) => {
-        told.push(Buffer.from(back.subarray(toldBytes, filledBytes)))
-        toldBytes = filledBytes
-      }
-      await Promise.all([theirs.write(large), ours.read(back, onFilled)])
+      await Promise.all([theirs.write(large), ours.read(back)])
       t.ok(back.equals(large))
-      t.ok(Buffer.concat(told).equals(large), 'all of it is told when it is there, in order')
     })
 
     t.test('what comes is put where it is wanted, whoever asks when', async (t) => {
@@ -192,17 +185,23 @@ t.test('a connection whose address is no host', async (t) => {
   t.strictSame([await said(theirs, 5), isStream()], ['hello', true])
 })
 
-t.test('a release whose blobs have other names is incompatible, and no liar', async (t) => {
-  const mesh = memoryPeers(['a', 'b'])
-  const ticket = { port: 1, id: '0'.repeat(32), key: '0'.repeat(43), expiresInMs: 1 }
-  await mesh.a.rpc.handle({ ...protocols.bulkTicket, id: '/comfymesh/bulk-ticket/1' }, () => ticket)
-  await mesh.a.streams.accept('/comfymesh/bulk/1', 1, () => t.fail('nothing is asked of it'))
-  const connection = { remoteAddr: '/ip4/127.0.0.1/tcp/1' } as never
-  const node = { connections: () => [connection] }
-  const b = createBulk({ now: () => performance.now() }, { ...mesh.b, node })
-  for (const direct of [true, false])
-    await t.rejects(b.open('a', { direct, signal }), { code: 'peer_incompatible' })
-})
+t.test(
+  'a release that names blobs or asks for chunks in another way is incompatible, and no liar',
+  async (t) => {
+    const mesh = memoryPeers(['a', 'b'])
+    const ticket = { port: 1, id: '0'.repeat(32), key: '0'.repeat(43), expiresInMs: 1 }
+    for (const n of [1, 2]) {
+      const id = `/comfymesh/bulk-ticket/${n}` as const
+      await mesh.a.rpc.handle({ ...protocols.bulkTicket, id }, () => ticket)
+      await mesh.a.streams.accept(`/comfymesh/bulk/${n}`, 1, () => t.fail('nothing is asked of it'))
+    }
+    const connection = { remoteAddr: '/ip4/127.0.0.1/tcp/1' } as never
+    const node = { connections: () => [connection] }
+    const b = createBulk({ now: () => performance.now() }, { ...mesh.b, node })
+    for (const direct of [true, false])
+      await t.rejects(b.open('a', { direct, signal }), { code: 'peer_incompatible' })
+  },
+)
 
 t.test('a peer that is removed loses its sockets', async (t) => {
   const { a, b, arrived } = await startPair(t)

@@ -138,7 +138,7 @@ for (const way of ways) {
       const blob = await a.blobs.put(randomBytes(2 * CHUNK_BYTES))
       let sent = 0
       a.tamper(async (piece, channel) => {
-        if (sent++ < 4) await channel.write(piece)
+        if (sent++ < 2) await channel.write(piece)
         else await untilEnd(channel)
       })
       await t.rejects(b.tensors.fetch(from(blob, 'a'), fetching), { code: 'peer_unreachable' })

@@ -147,12 +147,11 @@ async function runNode(
     models,
     folders,
     progress: async (value, max, preview) => {
+      await reportStep(value, max, preview)
       // With its last step a node mostly ends: both are told in one message, and the next one yields.
       const isLast = value >= max && !isAtEnd
       isAtEnd ||= isLast
       if (!isLast) await yieldToMessages(signal)
-      // Told when the next evaluation begins: who hears of it then takes a processor while it computes.
-      await reportStep(value, max, preview)
     },
     throwIfCancelled: () => yieldToMessages(signal),
   }
