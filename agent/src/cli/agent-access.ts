@@ -1,6 +1,6 @@
 /** Where a command finds its agent: the one that runs on this machine, or one of its own. */
 import { readAccessToken } from '../store/access-token.ts'
-import { readServingRecord } from '../store/serving-record.ts'
+import { readServingRecord, type ServingRecord } from '../store/serving-record.ts'
 import { type AgentAddress, agentHealth, type Health, localAgent } from './agent-client.ts'
 import type { LoadedSettings } from './settings.ts'
 
@@ -21,11 +21,17 @@ export type Sought =
  */
 export async function seekAgent(settings: LoadedSettings): Promise<Sought> {
   const { named, dataDir } = settings
-  if (named.has('host') || named.has('port')) return agentAt(localAgent(settings))
-  const owner = await ownerOf(settings)
-  if (owner.agent !== undefined || named.has('dataDir')) return owner
-  const usual = await agentAt(localAgent(settings))
-  return usual.agent === undefined && readServingRecord(dataDir) !== undefined ? owner : usual
+  const usual = localAgent(settings)
+  if (named.has('host') || named.has('port')) return agentAt(usual)
+  const record = readServingRecord(dataDir)
+  const owner = record && (await ownerAt(record, settings))
+  if (owner?.agent !== undefined) return owner
+  if (named.has('dataDir')) {
+    const why = `No agent is running with the data folder ${dataDir}.`
+    return owner ?? { agent: undefined, url: usual.url, why }
+  }
+  const found = await agentAt(usual)
+  return found.agent === undefined ? (owner ?? found) : found
 }
 
 async function agentAt(agent: AgentAddress): Promise<Sought> {
@@ -35,14 +41,9 @@ async function agentAt(agent: AgentAddress): Promise<Sought> {
 }
 
 /** The agent of the data folder, by the record that it left there. */
-async function ownerOf(settings: LoadedSettings): Promise<Sought> {
-  const { dataDir } = settings
-  const record = readServingRecord(dataDir)
-  if (record === undefined) {
-    const why = `No agent is running with the data folder ${dataDir}.`
-    return { agent: undefined, url: localAgent(settings).url, why }
-  }
+async function ownerAt(record: ServingRecord, settings: LoadedSettings): Promise<Sought> {
   const { url, instance } = record
+  const { dataDir } = settings
   const health = await agentHealth(url)
   if (health?.instance === instance) {
     const token = settings.token || readAccessToken(dataDir)

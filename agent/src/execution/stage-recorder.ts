@@ -62,8 +62,6 @@ export function createStageRecorder(
     outputs: { ...options.cached.outputs },
   }
   let tail: Promise<void> = Promise.resolve()
-  /** Made as soon as a node runs: when a picture comes, its job waits for little else than its file. */
-  let texts: readonly PngText[] | undefined
 
   function endPrelude(): void {
     if (prelude === undefined) return
@@ -99,7 +97,6 @@ export function createStageRecorder(
     switch (event.type) {
       case 'node-started':
         job.record({ type: 'node-started', nodeId: event.nodeId, peerId })
-        texts ??= options.texts()
         break
       case 'node-progress': {
         const { nodeId, value, max, preview } = event
@@ -149,7 +146,7 @@ export function createStageRecorder(
       const known = await modules.results.recall([nodeId], new Map([[nodeId, signature]]))
       if (known.has(nodeId)) return known.get(nodeId)!
     }
-    const images = await modules.pictures.save(pictures, texts ?? options.texts(), {
+    const images = await modules.pictures.save(pictures, options.texts(), {
       named: Object.hasOwn(named, nodeId) ? named[nodeId]! : [],
       name: async (index, picture) => {
         await job.record({ type: 'picture-named', nodeId, index, ...picture })

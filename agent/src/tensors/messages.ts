@@ -1,11 +1,12 @@
 /**
- * What is said over a channel that moves a blob. First the hash is named and answered: JSON after its
- * length in 4 bytes, big-endian, and then, if it is no error, the digests of all chunks. From there
+ * What is said over a channel that moves a blob. First the hash is named and answered, in JSON that
+ * is framed as base/frames does, and then, if it is no error, the digests of all chunks come. From there
  * on chunks are asked for by their numbers, 4 bytes each, in any order and several at a time; their
  * bytes come in the order asked, and nothing else.
  */
 import { type ErrorReport, MeshError } from '@comfymesh/protocol/errors'
 import { z } from 'zod'
+import { framed } from '../base/frames.ts'
 import type { Channel } from '../mesh/channel.ts'
 
 const answerSchema = z.object({
@@ -23,8 +24,7 @@ const NUMBER_BYTES = 4
 const MAX_MESSAGE_BYTES = 16 * 1024
 
 export function encodeMessage(message: object): Buffer {
-  const text = Buffer.from(JSON.stringify(message))
-  return Buffer.concat([encodeNumber(text.length), text])
+  return framed(Buffer.from(JSON.stringify(message)))
 }
 
 /** @throws Error for one that is too long or not as the schema says; as the channel. */

@@ -7,6 +7,7 @@ import { chunkCount, chunkLength, digestAt, digestOf } from '../base/blob-hash.t
 export interface PartialFile {
   /** @throws MeshError `storage_failed`; the file is given up then, for the room it takes. */
   write(chunk: number, bytes: Uint8Array): Promise<void>
+  /** When what is to be written has been. */
   close(): Promise<void>
 }
 
@@ -36,7 +37,7 @@ export async function openPartialFile(
           writing = written.catch(() => {})
           return written
         },
-        close: () => handle.close(),
+        close: () => writing.then(() => handle.close()),
       },
     }
   } catch (error) {
