@@ -21,6 +21,13 @@ import type { ProviderName, ProviderReport } from './sessions/settings.ts'
 /** Enough of the last words to see a native assertion and its context. */
 const LAST_LINES = 20
 
+/**
+ * How much the runner allocates between two collections of what is short-lived. The arrays of a
+ * step lie outside of that memory, but are given back with it: soon enough, their pages are used
+ * again while the processor's caches know them, and the system is asked for no others.
+ */
+const NURSERY_MB = 1
+
 export interface RunnerChild {
   /** Resolves when the child takes stages, or ended before it did; never rejects. */
   readonly started: Promise<'ready' | 'exited'>
@@ -159,7 +166,10 @@ function forkOptions(): ForkOptions {
     serialization: 'advanced',
     stdio: ['ignore', 'ignore', 'pipe', 'ipc', 'pipe'],
     // A debugger's port can be held by one process only.
-    execArgv: process.execArgv.filter((argument) => !argument.startsWith('--inspect')),
+    execArgv: [
+      ...process.execArgv.filter((argument) => !argument.startsWith('--inspect')),
+      `--max-semi-space-size=${NURSERY_MB}`,
+    ],
   }
 }
 

@@ -18,11 +18,12 @@ export interface ProgressOptions {
   readonly report: (event: StageEvent) => void
 }
 
+/** @returns whether the step was reported. */
 export type ReportProgress = (
   value: number,
   max: number,
   preview?: () => Promise<Picture>,
-) => Promise<void>
+) => Promise<boolean>
 
 /**
  * Reports a step unless it follows the last report too closely; the first, the
@@ -56,10 +57,11 @@ export function createProgressReporter(
     const time = now()
     const showPreview = previews && preview !== undefined && previewIsDue(time, value, max)
     const due = time - lastAt >= MIN_INTERVAL_MS && (value - lastValue) / max >= MIN_FRACTION
-    if (!due && !showPreview && value < max) return
+    if (!due && !showPreview && value < max) return false
     lastAt = time
     lastValue = value
     const shown = showPreview ? { preview: await makePreview(preview) } : {}
     report({ type: 'node-progress', nodeId, value, max, ...shown })
+    return true
   }
 }

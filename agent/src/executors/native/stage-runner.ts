@@ -33,6 +33,9 @@ export interface StageRunOptions {
   readonly report: (event: StageEvent) => void
 }
 
+/** Between two looks for a cancellation at steps that nobody is told of. */
+const LOOK_INTERVAL_MS = 50
+
 /** @throws MeshError as Executor.run */
 export type StageRunner = (stage: Stage, options: StageRunOptions) => Promise<StageResult>
 
@@ -142,16 +145,21 @@ async function runNode(
   }
   const reportStep = createProgressReporter({ nodeId: node.id, previews, report }, now)
   let isAtEnd = false
+  let lookedAtMs = now()
+  /** Steps that take less are not looked at one by one: each look costs two turns of the event loop. */
+  const mayBeCancelled = () => now() - lookedAtMs >= LOOK_INTERVAL_MS
   const context: NodeContext = {
     nodeId: node.id,
     models,
     folders,
     progress: async (value, max, preview) => {
-      await reportStep(value, max, preview)
+      const isReported = await reportStep(value, max, preview)
       // With its last step a node mostly ends: both are told in one message, and the next one yields.
       const isLast = value >= max && !isAtEnd
       isAtEnd ||= isLast
-      if (!isLast) await yieldToMessages(signal)
+      if (isLast || !(isReported || mayBeCancelled())) return
+      await yieldToMessages(signal)
+      lookedAtMs = now()
     },
     throwIfCancelled: () => yieldToMessages(signal),
   }

@@ -23,10 +23,14 @@ export function zip(a: Tensor, b: Tensor, each: (a: number, b: number) => number
 }
 
 export function scale(source: Tensor, factor: number): Tensor {
-  const from = source.data
-  const data = new Float32Array(from.length)
-  for (let i = 0; i < data.length; i++) data[i] = (from[i] as number) * factor
+  const data = new Float32Array(source.data.length)
+  scaleInto(data, factor, source.data)
   return { data, shape: source.shape }
+}
+
+/** `factor` x `source` to an array of the same length. */
+export function scaleInto(out: Float32Array, factor: number, source: Float32Array): void {
+  for (let i = 0; i < out.length; i++) out[i] = factor * (source[i] as number)
 }
 
 export function multiply(a: Tensor, b: Tensor): Tensor {
@@ -36,8 +40,11 @@ export function multiply(a: Tensor, b: Tensor): Tensor {
 /** In place: whole pictures come by here, and memory for another one has to be asked for first. */
 export function clampInPlace(target: Tensor, low: number, high: number): void {
   const values = target.data
-  for (let i = 0; i < values.length; i++)
-    values[i] = Math.min(high, Math.max(low, values[i] as number))
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i] as number
+    if (value < low) values[i] = low
+    else if (value > high) values[i] = high
+  }
 }
 
 /** A tensor and the factor it counts with in a sum. */

@@ -3,7 +3,7 @@
  * number of conditioning entries: one evaluation of the network for all entries
  * of equal size, their answers blended by weight, both sides combined.
  */
-import { weightedSum } from '../array/arithmetic.ts'
+import { scaleInto, type Term, weightedSum } from '../array/arithmetic.ts'
 import { concat, repeat } from '../array/slicing.ts'
 import { sizeOf, zeros } from '../array/tensor.ts'
 import type { Denoiser } from '../models.ts'
@@ -35,29 +35,43 @@ export function guidedModel(
 ): GuidedModel {
   const evaluate = entryEvaluator(denoiser, sampling)
   const isUnguided = Math.abs(scale - 1) <= 1e-9 * Math.max(scale, 1)
-  const denoiseApart = async (x: Tensor, sigma: number): Promise<Guided> => {
-    const [guided, unconditional] = await evaluate(x, sigma, [positive, negative])
-    return {
-      denoised: weightedSum([scale, guided as Tensor], [1 - scale, unconditional as Tensor]),
-      unconditional: unconditional as Tensor,
-    }
-  }
+  const bothSides = [positive, negative]
+  const guided = ([on, off]: readonly Sum[]): Tensor =>
+    total([...times(scale, on as Sum), ...times(1 - scale, off as Sum)])
   return {
-    denoiseApart,
+    async denoiseApart(x, sigma) {
+      const sides = await evaluate(x, sigma, bothSides)
+      return { denoised: guided(sides), unconditional: total(sides[1] as Sum) }
+    },
     async denoise(x, sigma) {
-      if (!isUnguided) return (await denoiseApart(x, sigma)).denoised
-      const [guided] = await evaluate(x, sigma, [positive])
-      return guided as Tensor
+      if (!isUnguided) return guided(await evaluate(x, sigma, bothSides))
+      const [only] = await evaluate(x, sigma, [positive])
+      return total(only as Sum)
     },
   }
 }
 
-/** What the network makes of each list of entries, as clean latents. */
+/** A sum that nobody has taken yet: what becomes of a clean latent is mostly a term of another one. */
+type Sum = readonly Term[]
+
+function times(factor: number, sum: Sum): Sum {
+  return sum.map(([own, tensor]) => [factor * own, tensor])
+}
+
+/** Takes a sum, each tensor once however often it occurs. */
+function total(sum: Sum): Tensor {
+  const factors = new Map<Tensor, number>()
+  for (const [factor, tensor] of sum) factors.set(tensor, factor + (factors.get(tensor) ?? 0))
+  const [first, ...rest] = Array.from(factors, ([tensor, factor]): Term => [factor, tensor])
+  return weightedSum(first as Term, ...rest)
+}
+
+/** What the network makes of each list of entries, as clean latents of their own. */
 type EntryEvaluator = (
   x: Tensor,
   sigma: number,
   lists: readonly (readonly PreparedEntry[])[],
-) => Promise<Tensor[]>
+) => Promise<Sum[]>
 
 function entryEvaluator(denoiser: Denoiser, sampling: ModelSampling): EntryEvaluator {
   const contextOf = contextCache()
@@ -65,15 +79,20 @@ function entryEvaluator(denoiser: Denoiser, sampling: ModelSampling): EntryEvalu
     const active = lists.map((list) =>
       list.filter(({ startSigma, endSigma }) => sigma <= startSigma && sigma >= endSigma),
     )
-    const answers = new Map<PreparedEntry, Tensor>()
+    const answers = new Map<PreparedEntry, Sum>()
     for (const group of groupsOf(active.flat())) {
       const [batch = 1] = x.shape
-      const input = networkInput(x, group, inputScale(sigma))
+      const parts = group.map(({ region }) => partOf(x, region))
+      const input = networkInput(parts, inputScale(sigma))
       const timesteps = new Array<number>(batch * group.length).fill(sampling.timestep(sigma))
       const output = await denoiser.predict(input, timesteps, contextOf(group, batch))
-      const factors = denoisedFactors(denoiser.prediction, sigma)
+      const { latentFactor, outputFactor } = denoisedFactors(denoiser.prediction, sigma)
       group.forEach((entry, i) => {
-        answers.set(entry, cleanLatent(x, output, i, entry.region, factors))
+        const noisy = parts[i] as Tensor
+        answers.set(entry, [
+          [latentFactor, noisy],
+          [outputFactor, answerAt(output, i, noisy)],
+        ])
       })
     }
     return active.map((entries) => blend(x, entries, answers))
@@ -127,39 +146,44 @@ function contextCache() {
   }
 }
 
-/** The regions of x one after the other, scaled to what the network expects. */
-function networkInput(x: Tensor, group: readonly PreparedEntry[], scale: number): Tensor {
-  const { height, width } = (group[0] as PreparedEntry).region
-  const [batch, channels] = x.shape as [number, number]
-  const size = batch * channels * height * width
-  const data = new Float32Array(group.length * size)
-  group.forEach(({ region }, i) => {
-    const same = group.findIndex((other) => isSame(other.region, region))
+/** The parts of x one after the other, scaled to what the network expects. */
+function networkInput(parts: readonly Tensor[], scale: number): Tensor {
+  const [batch = 1, ...rest] = (parts[0] as Tensor).shape
+  const size = batch * sizeOf(rest)
+  const data = new Float32Array(parts.length * size)
+  parts.forEach((part, i) => {
+    const same = parts.indexOf(part)
     if (same < i) data.copyWithin(i * size, same * size, (same + 1) * size)
-    else {
-      forEachRun(x.shape, region, (to, from, length) => {
-        const start = i * size + to
-        for (let k = 0; k < length; k++) data[start + k] = scale * (x.data[from + k] as number)
-      })
-    }
+    else scaleInto(data.subarray(i * size, (i + 1) * size), scale, part.data)
   })
-  return { data, shape: [group.length * batch, channels, height, width] }
+  return { data, shape: [parts.length * batch, ...rest] }
+}
+
+/** A region of x: itself where that is all of it, otherwise a copy. */
+function partOf(x: Tensor, region: Region): Tensor {
+  if (isWhole(region, x.shape)) return x
+  const shape = [...x.shape.slice(0, 2), region.height, region.width]
+  const data = new Float32Array(sizeOf(shape))
+  forEachRow(x.shape, region, (to, from, length) => {
+    data.set(x.data.subarray(from, from + length), to)
+  })
+  return { data, shape }
+}
+
+function isWhole({ height, width }: Region, [, , wholeHeight, wholeWidth]: readonly number[]) {
+  return height === wholeHeight && width === wholeWidth
 }
 
 /**
- * Calls back for every run of a region's cells that lie one after the other in the latent too: its
- * offsets in both, and its length. That is a row; all of the latent is a single run.
+ * Calls back for every row of a region, whose cells lie one after the other in the latent too: its
+ * offsets in both, and its length.
  */
-function forEachRun(
+function forEachRow(
   shape: readonly number[],
   { top, left, height, width }: Region,
   each: (to: number, from: number, length: number) => void,
 ): void {
   const [batch, channels, wholeHeight, wholeWidth] = shape as [number, number, number, number]
-  if (height === wholeHeight && width === wholeWidth) {
-    each(0, 0, sizeOf(shape))
-    return
-  }
   for (let plane = 0; plane < batch * channels; plane++) {
     for (let y = 0; y < height; y++) {
       const from = (plane * wholeHeight + top + y) * wholeWidth + left
@@ -168,52 +192,29 @@ function forEachRun(
   }
 }
 
-/** Of two regions of one size. */
-function isSame(a: Region, b: Region): boolean {
-  return a.top === b.top && a.left === b.left
-}
-
-/** The clean latent that the network's raw output for one entry implies, of its region. */
-function cleanLatent(
-  x: Tensor,
-  output: Tensor,
-  position: number,
-  region: Region,
-  { latentFactor, outputFactor }: { latentFactor: number; outputFactor: number },
-): Tensor {
-  const { height, width } = region
-  const shape = [...x.shape.slice(0, 2), height, width]
+/** What the network made of the entry at a position of a group, not copied. */
+function answerAt(output: Tensor, position: number, { shape }: Tensor): Tensor {
   const size = sizeOf(shape)
-  const data = new Float32Array(size)
-  forEachRun(x.shape, region, (to, from, length) => {
-    const start = position * size + to
-    for (let k = 0; k < length; k++) {
-      const noisy = x.data[from + k] as number
-      data[to + k] = latentFactor * noisy + outputFactor * (output.data[start + k] as number)
-    }
-  })
-  return { data, shape }
+  return { data: output.data.subarray(position * size, (position + 1) * size), shape }
 }
 
 /** The weighted mean of the entries' answers, cell by cell; 0 where none counts. */
 function blend(
   x: Tensor,
   entries: readonly PreparedEntry[],
-  answers: ReadonlyMap<PreparedEntry, Tensor>,
-): Tensor {
+  answers: ReadonlyMap<PreparedEntry, Sum>,
+): Sum {
   const [only] = entries
-  if (only === undefined) return zeros(x.shape)
-  if (entries.length === 1 && typeof only.weight === 'number' && only.weight > 0) {
-    const answer = answers.get(only) as Tensor
-    if (answer.data.length === x.data.length) return answer
-  }
+  if (only === undefined) return [[1, zeros(x.shape)]]
+  const isPlain = entries.length === 1 && typeof only.weight === 'number' && only.weight > 0
+  if (isPlain && isWhole(only.region, x.shape)) return answers.get(only) as Sum
   const sum = zeros(x.shape)
   const weights = new Float32Array(sum.data.length).fill(NO_WEIGHT)
-  for (const entry of entries) addWeighted(sum, weights, entry, answers.get(entry) as Tensor)
+  for (const entry of entries) addWeighted(sum, weights, entry, total(answers.get(entry) as Sum))
   for (let i = 0; i < weights.length; i++) {
     sum.data[i] = (sum.data[i] as number) / (weights[i] as number)
   }
-  return sum
+  return [[1, sum]]
 }
 
 function addWeighted(
@@ -229,7 +230,7 @@ function addWeighted(
     weights[at] = (weights[at] as number) + by
   }
   const planeSize = height * width
-  forEachRun(sum.shape, region, (to, from, length) => {
+  forEachRow(sum.shape, region, (to, from, length) => {
     if (typeof weight === 'number') {
       for (let k = 0; k < length; k++) add(from + k, answer.data[to + k] as number, weight)
       return

@@ -32,9 +32,20 @@ export interface ModelSamplingOptions {
 }
 
 /** The schedule of Stable Diffusion 1.x: betas whose square roots rise linearly. */
-export function discreteSampling(options: ModelSamplingOptions = {}): ModelSampling {
+export function discreteSampling({
+  zeroTerminalSnr = false,
+}: ModelSamplingOptions = {}): ModelSampling {
+  const made = schedules.get(zeroTerminalSnr) ?? makeSampling(zeroTerminalSnr)
+  schedules.set(zeroTerminalSnr, made)
+  return made
+}
+
+/** The two that there are: every run begins with one of them. */
+const schedules = new Map<boolean, ModelSampling>()
+
+function makeSampling(zeroTerminalSnr: boolean): ModelSampling {
   const exact = trainedSigmas()
-  if (options.zeroTerminalSnr) rescaleToZeroSnr(exact)
+  if (zeroTerminalSnr) rescaleToZeroSnr(exact)
   const sigmas = Float32Array.from(exact)
   const logarithms = Float32Array.from(exact, Math.log)
   const sigmaMin = sigmas[0] as number

@@ -4,7 +4,7 @@ import type { VaeConfig } from '../../../models/vae-config.ts'
 import { buildDecoderGraph, buildEncoderGraph } from '../graphs/autoencoder.ts'
 import type { Autoencoder } from '../models.ts'
 import type { Tensor } from '../values.ts'
-import { type BatchLimits, runInParts, takeEntries } from './batches.ts'
+import { type BatchLimits, runInParts, takePart } from './batches.ts'
 import { autoencoderBytes } from './memory.ts'
 import { type NetworkModules, type NetworkRun, openNetwork } from './network-runner.ts'
 
@@ -31,12 +31,12 @@ export async function openAutoencoder(modules: NetworkModules, path: string): Pr
     const limits: BatchLimits = new Map()
     const total = batch.shape[0] ?? 1
     const plan = { total, limits, limitKey: direction.graphKey, expectedLimit: 1 }
-    return runInParts(plan, async (indices) => {
+    return runInParts(plan, async (part) => {
       const outputs = await network.run({
         graphKey: `${direction.graphKey} ${height}x${width}`,
         peakBytes: autoencoderBytes(config, { height, width }),
         build: direction.build,
-        feeds: { [direction.input]: takeEntries(batch, indices) },
+        feeds: { [direction.input]: takePart(batch, part) },
       })
       return outputs[direction.output]!
     })

@@ -14,16 +14,22 @@ export interface BatchPlan {
   readonly limits: BatchLimits
 }
 
+/** `size` entries of a batch from `start` on, perhaps beyond its end. */
+export interface Part {
+  readonly start: number
+  readonly size: number
+}
+
 /**
  * Runs `runPart` over a batch in parts of equal size, halving the size whenever
  * memory runs out. The last part may reach beyond the end, so that all parts have the
- * shape of one session: `runPart` gets the indices, repeated at the end where needed.
+ * shape of one session.
  * @returns the parts' results along the first dimension, without the surplus.
  * @throws MeshError `out_of_memory` when not even one entry fits.
  */
 export async function runInParts(
   { total, limitKey, expectedLimit, limits }: BatchPlan,
-  runPart: (indices: readonly number[]) => Promise<Tensor>,
+  runPart: (part: Part) => Promise<Tensor>,
 ): Promise<Tensor> {
   for (;;) {
     const limit = Math.min(total, Math.max(1, limits.get(limitKey) ?? expectedLimit))
@@ -31,8 +37,7 @@ export async function runInParts(
     try {
       const parts: Tensor[] = []
       for (let start = 0; start < total; start += size) {
-        const indices = Array.from({ length: size }, (_, i) => Math.min(start + i, total - 1))
-        parts.push(await runPart(indices))
+        parts.push(await runPart({ start, size }))
       }
       return joinParts(parts, total)
     } catch (error) {
@@ -42,16 +47,18 @@ export async function runInParts(
   }
 }
 
-/** Entries of a batch as a tensor of their own. */
-export function takeEntries({ data, shape }: Tensor, indices: readonly number[]): Tensor {
+/** A part of a batch as a tensor of its own, beyond the end the last entry again; all of it as it is. */
+export function takePart(batch: Tensor, { start, size }: Part): Tensor {
+  const { data, shape } = batch
   const [total = 1, ...rest] = shape
-  if (indices.length === total && indices.every((index, i) => index === i)) return { data, shape }
+  if (size === total) return batch
   const length = data.length / total
-  const taken = new Float32Array(length * indices.length)
-  indices.forEach((index, i) => {
-    taken.set(data.subarray(index * length, (index + 1) * length), i * length)
-  })
-  return { data: taken, shape: [indices.length, ...rest] }
+  const taken = new Float32Array(length * size)
+  for (let i = 0; i < size; i++) {
+    const from = Math.min(start + i, total - 1) * length
+    taken.set(data.subarray(from, from + length), i * length)
+  }
+  return { data: taken, shape: [size, ...rest] }
 }
 
 function joinParts(parts: readonly Tensor[], total: number): Tensor {

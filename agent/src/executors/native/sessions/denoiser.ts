@@ -3,7 +3,7 @@ import { MeshError } from '@comfymesh/protocol/errors'
 import { buildUnetGraph } from '../graphs/unet.ts'
 import type { Denoiser } from '../models.ts'
 import type { ModelHandle, Tensor } from '../values.ts'
-import { type BatchLimits, runInParts, takeEntries } from './batches.ts'
+import { type BatchLimits, runInParts, takePart } from './batches.ts'
 import { unetBytes } from './memory.ts'
 import { type NetworkModules, openNetwork } from './network-runner.ts'
 
@@ -57,20 +57,18 @@ export async function openDenoiser(
         limitKey: `${path} unet ${height}x${width}`,
         expectedLimit: largestFitting(total, cost, modules.budgetBytes),
       }
-      return runInParts(plan, async (indices) => {
-        const batch = indices.length
+      const times: Tensor = { data: Float32Array.from(timesteps), shape: [total] }
+      return runInParts(plan, async (part) => {
+        const batch = part.size
         const shape = { batch, height, width, tokens }
         const { prediction } = await network.run({
           graphKey: `unet, ${batch}x${height}x${width}, ${tokens} tokens`,
           peakBytes: cost(batch),
           build: (options) => buildUnetGraph(checkpoint, shape, options),
           feeds: {
-            latent: takeEntries(x, indices),
-            timesteps: {
-              data: Float32Array.from(indices, (index) => timesteps[index]!),
-              shape: [batch],
-            } satisfies Tensor,
-            context: takeEntries(context, indices),
+            latent: takePart(x, part),
+            timesteps: takePart(times, part),
+            context: takePart(context, part),
           },
         })
         return prediction!

@@ -36,15 +36,14 @@ export async function openSession(
   clock: SessionClock,
 ): Promise<Session> {
   const options = sessionOptions(provider, settings, graph.weightsFolder)
-  const session = await namingErrors(() => InferenceSession.create(graph.model, options))
+  const session = await InferenceSession.create(graph.model, options).catch(throwNamed)
   return {
     run: async (feeds) => {
-      const tensors = Object.entries(feeds).map(([name, value]) => [name, ortTensor(value)])
+      const inputs = mapped(feeds, ortTensor)
       const startedAt = performance.now()
-      const results = await namingErrors(() => session.run(Object.fromEntries(tensors)))
+      const outputs = await session.run(inputs).catch(throwNamed)
       clock.elapsedMs += performance.now() - startedAt
-      const outputs = Object.entries(results).map(([name, value]) => [name, plainTensor(value)])
-      return Object.fromEntries(outputs)
+      return mapped(outputs, plainTensor)
     },
     release: () => session.release(),
   }
@@ -61,10 +60,13 @@ function plainTensor({ data, dims }: OrtTensor): Tensor {
   return { data, shape: dims }
 }
 
-async function namingErrors<T>(work: () => Promise<T>): Promise<T> {
-  try {
-    return await work()
-  } catch (error) {
-    throw isOutOfMemory(error) ? outOfMemory(error) : error
-  }
+/** The same ports with other values. */
+function mapped<From, To>(ports: { readonly [port: string]: From }, to: (value: From) => To) {
+  const result: { [port: string]: To } = {}
+  for (const port in ports) result[port] = to(ports[port]!)
+  return result
+}
+
+function throwNamed(error: unknown): never {
+  throw isOutOfMemory(error) ? outOfMemory(error) : error
 }

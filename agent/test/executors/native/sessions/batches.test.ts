@@ -1,6 +1,6 @@
 import { MeshError } from '@comfymesh/protocol/errors'
 import t from 'tap'
-import { runInParts, takeEntries } from '../../../../src/executors/native/sessions/batches.ts'
+import { runInParts, takePart } from '../../../../src/executors/native/sessions/batches.ts'
 import { retryAlone } from '../../../../src/executors/native/sessions/network-runner.ts'
 import type { Tensor } from '../../../../src/executors/native/values.ts'
 
@@ -16,10 +16,10 @@ async function identity(total: number, expectedLimit: number, capacity: number) 
   const batch = batchOf(total)
   const plan = { total, expectedLimit, limits, limitKey: 'unet' }
   const run = (): Promise<Tensor> =>
-    runInParts(plan, async (indices) => {
-      sizes.push(indices.length)
-      if (indices.length > capacity) throw new MeshError('out_of_memory', 'full')
-      return takeEntries(batch, indices)
+    runInParts(plan, async (part) => {
+      sizes.push(part.size)
+      if (part.size > capacity) throw new MeshError('out_of_memory', 'full')
+      return takePart(batch, part)
     })
   return { run, sizes, batch }
 }
