@@ -110,9 +110,10 @@ async function saveOne(saving: Saving, now: Date): Promise<FileReference> {
   const writing = writePartialFile(folder, bytes, saving.writer)
   const written = writing.catch(() => undefined)
   try {
+    const names = namesIn(folder)
     const sha256 = hashOf(bytes)
     const ignoreCase = process.platform === 'win32'
-    let counter = nextCounter(await namesIn(folder), target.basename, ignoreCase)
+    let counter = nextCounter(await names, target.basename, ignoreCase)
     // It rises with every picture of a batch, also where a file's name does not show it.
     if (target.basename.includes('%batch_num%')) counter += picture.batchIndex
     for (;;) {

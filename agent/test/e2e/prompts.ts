@@ -56,6 +56,15 @@ interface Reachable {
   readonly url: string
 }
 
+/** What a client sends. */
+export function submission(prompt: TestPrompt, clientId?: string, extraData?: JsonObject): string {
+  return stringifyJson({
+    prompt,
+    ...(clientId && { client_id: clientId }),
+    ...(extraData && { extra_data: extraData }),
+  } as JsonValue)
+}
+
 /** @returns the job's id. @throws Error when the prompt is refused. */
 export async function submit(
   agent: Reachable,
@@ -63,12 +72,7 @@ export async function submit(
   clientId?: string,
   extraData?: JsonObject,
 ): Promise<string> {
-  const body = stringifyJson({
-    prompt,
-    ...(clientId && { client_id: clientId }),
-    ...(extraData && { extra_data: extraData }),
-  } as JsonValue)
-  const answer = await ask(agent, 'POST', '/prompt', body)
+  const answer = await ask(agent, 'POST', '/prompt', submission(prompt, clientId, extraData))
   if (answer.status !== 200) throw new Error(`${answer.status}: ${answer.text}`)
   return String(answer.body.prompt_id)
 }

@@ -22,6 +22,10 @@ const WORD = /'s|'t|'re|'ve|'m|'ll|'d|\p{L}+|\p{N}|[^\p{White_Space}\p{L}\p{N}]+
 /** Written in a text exactly so, the special tokens mean themselves. */
 const SPECIAL = /(<\|startoftext\|>|<\|endoftext\|>)/
 
+/** Words whose tokens are remembered, and how long they may be: some megabytes at most. */
+const MAX_KNOWN_WORDS = 10_000
+const MAX_KNOWN_LENGTH = 50
+
 /** Turns a text into token ids, without start and end tokens. */
 export type Tokenizer = (text: string) => readonly number[]
 
@@ -99,10 +103,18 @@ function makeTokenizer(merges: readonly string[]): Tokenizer {
   const characters: string[] = []
   for (const { byte, character } of bytes) characters[byte] = character
   const utf8 = new TextEncoder()
-  const tokensOf = (word: string): number[] => {
+  const tokenize = (word: string): readonly number[] => {
     const letters = Array.from(utf8.encode(word), (byte) => characters[byte]!)
     letters.push(`${letters.pop()}${WORD_END}`)
     return mergePairs(letters, vocabulary)
+  }
+  // As all tokenizers of this kind do: texts are mostly of words that came before.
+  const known = new Map<string, readonly number[]>()
+  const tokensOf = (word: string): readonly number[] => {
+    const tokens = known.get(word) ?? tokenize(word)
+    if (known.size >= MAX_KNOWN_WORDS) known.clear()
+    if (word.length <= MAX_KNOWN_LENGTH) known.set(word, tokens)
+    return tokens
   }
   return (text) =>
     text.split(SPECIAL).flatMap((part) => {
