@@ -35,7 +35,7 @@ export interface NativeExecutorOptions {
   readonly idleShutdownMs?: number
   /** Receives what the runner writes to standard error, line by line. */
   readonly log?: (line: string) => void
-  /** Receives what the user should hear of, such as a LoRA that fits a model in part only. */
+  /** Receives what the user should hear of, such as an embedding that is missing. */
   readonly warn?: (message: string) => void
 }
 

@@ -19,16 +19,17 @@ export interface NameLists {
 /** What a running node may use. */
 export interface NodeContext {
   readonly nodeId: NodeId
-  /** Set once the stage was cancelled. Loops call `progress` or `throwIfCancelled`. */
   readonly models: ModelSessions
   readonly folders: ModelFolders
+  /** Tells the user of something that was ignored though the node goes on. */
+  warn(message: string): void
   /**
    * Reports a step and lets a cancellation through.
    * `preview` is called only when a preview is due, so that unsent ones cost nothing.
    * @throws MeshError `interrupted`
    */
   progress(value: number, max: number, preview?: () => Promise<Picture>): Promise<void>
-  /** @throws MeshError `interrupted` */
+  /** For loops that report no steps. @throws MeshError `interrupted` */
   throwIfCancelled(): Promise<void>
 }
 

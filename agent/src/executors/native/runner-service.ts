@@ -104,6 +104,7 @@ async function configure(
     models,
     outputs: createOutputCache(outputCacheBytes),
     valuesFolder,
+    warn,
   })
   const benchmark = async (beforeRun: () => Promise<void>) =>
     measureSpeed(models.usable(), sessions, beforeRun)

@@ -25,6 +25,8 @@ export interface StageRunnerModules {
   readonly valuesFolder: string
   /** Milliseconds of a clock that only goes forward. */
   readonly now: () => number
+  /** Hears of what a node ignored though it went on. */
+  readonly warn: (message: string) => void
 }
 
 export interface StageRunOptions {
@@ -136,7 +138,7 @@ async function runOrRecall(
 async function runNode(
   node: StageNode,
   inputs: { readonly [name: string]: unknown },
-  { rows, models, folders, now }: StageRunnerModules,
+  { rows, models, folders, now, warn }: StageRunnerModules,
   { signal, previews, report }: StageRunOptions,
 ): Promise<NodeShow> {
   const row = rows.get(node.classType)
@@ -152,6 +154,7 @@ async function runNode(
     nodeId: node.id,
     models,
     folders,
+    warn: (message) => warn(`${node.classType} (node ${node.id}): ${message}`),
     progress: async (value, max, preview) => {
       const isReported = await reportStep(value, max, preview)
       // With its last step a node mostly ends: both are told in one message, and the next one yields.

@@ -39,6 +39,14 @@ t.test('as every executor', (t) =>
   }),
 )
 
+t.test('what a node warns of reaches whoever made the executor', async (t) => {
+  const warnings: string[] = []
+  const executor = testExecutorOf(t, { warn: (message) => warnings.push(message) })
+  t.teardown(() => executor.stop())
+  await runAndRecord(executor, stageOf([{ classType: 'TestWarn', inputs: {} }]))
+  t.strictSame(warnings, ['TestWarn (node 1): half of it is ignored'])
+})
+
 t.test('a runner that dies fails its stage and is replaced', async (t) => {
   const executor = testExecutorOf(t)
   t.teardown(() => executor.stop())

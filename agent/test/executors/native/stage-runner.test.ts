@@ -22,6 +22,7 @@ function fixture(t: Parameters<typeof testFolders>[0]) {
     sessionMs: 0,
   }
   const received: unknown[] = []
+  const warnings: string[] = []
   const rows = [
     defineNode({
       name: 'Pair',
@@ -49,6 +50,17 @@ function fixture(t: Parameters<typeof testFolders>[0]) {
       inputs: () => ({}),
       outputs: ['LATENT'],
       run: () => [{ samples: zeros([1, 4, 2, 2]) }],
+    }),
+    defineNode({
+      name: 'Doubt',
+      displayName: '',
+      category: '',
+      inputs: () => ({}),
+      outputs: [],
+      run: (_inputs, { warn }) => {
+        warn('half of it is ignored')
+        return []
+      },
     }),
     defineNode({
       name: 'Compute',
@@ -81,6 +93,7 @@ function fixture(t: Parameters<typeof testFolders>[0]) {
     outputs: createOutputCache(1_000_000),
     valuesFolder,
     now: () => performance.now(),
+    warn: (message) => warnings.push(message),
   })
   const events: StageEvent[] = []
   const signal = new AbortController().signal
@@ -88,7 +101,7 @@ function fixture(t: Parameters<typeof testFolders>[0]) {
     run(stage, { signal, previews: false, report: (e) => events.push(e) })
   const runNodes = (nodes: readonly SuiteNode[], signature?: (index: number) => string) =>
     runStage(stageOf(nodes, signature))
-  return { runNodes, runStage, events, received, valuesFolder }
+  return { runNodes, runStage, events, received, warnings, valuesFolder }
 }
 
 const pair = { classType: 'Pair', inputs: {} }
@@ -100,6 +113,12 @@ t.test('links bring outputs by slot; constants pass as they are', async (t) => {
     { classType: 'Receive', inputs: { value: ['1', 1], seed: 2n ** 64n - 1n, list: ['a', 'b'] } },
   ])
   t.same(received, [{ value: 'seven', seed: 2n ** 64n - 1n, list: ['a', 'b'] }])
+})
+
+t.test('what a node warns of is told with the node', async (t) => {
+  const { runNodes, warnings } = fixture(t)
+  await runNodes([pair, { classType: 'Doubt', inputs: {} }])
+  t.strictSame(warnings, ['Doubt (node 2): half of it is ignored'])
 })
 
 t.test('a link to what is not there fails the node that has it', async (t) => {

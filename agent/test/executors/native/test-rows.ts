@@ -37,6 +37,17 @@ const oddNodes = [
     },
   }),
   defineNode({
+    name: 'TestWarn',
+    displayName: 'Ignores something',
+    category,
+    inputs: () => ({}),
+    outputs: [],
+    run: (_inputs, { warn }) => {
+      warn('half of it is ignored')
+      return []
+    },
+  }),
+  defineNode({
     name: 'TestFail',
     displayName: 'Fails',
     category,

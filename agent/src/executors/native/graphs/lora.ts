@@ -53,7 +53,7 @@ export interface Lora {
   readonly file: Safetensors
   /** By name of the checkpoint's tensor. */
   readonly patches: ReadonlyMap<string, Patch>
-  /** Tensor names that belong to no layer of the checkpoint; ComfyUI logs them as not loaded. */
+  /** Tensor names that belong to no layer of the checkpoint, of which the user is warned; ComfyUI logs them as not loaded. */
   readonly unmatched: readonly string[]
 }
 

@@ -3,7 +3,7 @@ import { MeshError } from '@comfymesh/protocol/errors'
 import { weightedSum } from '../array/arithmetic.ts'
 import { concat, slice } from '../array/slicing.ts'
 import { zeros } from '../array/tensor.ts'
-import { defineNode } from '../node.ts'
+import { defineNode, type NodeContext } from '../node.ts'
 import { embeddingVersion } from '../text/embeddings.ts'
 import { encodePrompt } from '../text/encode-prompt.ts'
 import { embeddingNames } from '../text/prompt-syntax.ts'
@@ -29,8 +29,8 @@ export const conditioningNodes = [
       required: { text: ['STRING', { multiline: true, dynamicPrompts: true }], clip: ['CLIP', {}] },
     }),
     outputs: ['CONDITIONING'],
-    run: async ({ text, clip }, { models, folders }) => [
-      [await encodePrompt(text, await models.textEncoder(clip), folders)],
+    run: async ({ text, clip }, { models, folders, warn }) => [
+      [await encodePrompt(text, await models.textEncoder(clip), folders, warn)],
     ],
     fingerprint: async ({ text }, folders) =>
       typeof text === 'string'
@@ -73,8 +73,8 @@ export const conditioningNodes = [
         conditioning_to_strength: ['FLOAT', { default: 1, min: 0, max: 1, step: 0.01 }],
       },
     }),
-    run: ({ conditioning_to, conditioning_from, conditioning_to_strength }) => {
-      const from = onlyEntry(conditioning_from, 'ConditioningAverage')
+    run: ({ conditioning_to, conditioning_from, conditioning_to_strength }, { warn }) => {
+      const from = onlyEntry(conditioning_from, 'ConditioningAverage', warn)
       return [conditioning_to.map((to) => average(to, from, conditioning_to_strength))]
     },
   }),
@@ -85,8 +85,8 @@ export const conditioningNodes = [
     inputs: () => ({
       required: { conditioning_to: ['CONDITIONING'], conditioning_from: ['CONDITIONING'] },
     }),
-    run: ({ conditioning_to, conditioning_from }) => {
-      const from = onlyEntry(conditioning_from, 'ConditioningConcat')
+    run: ({ conditioning_to, conditioning_from }, { warn }) => {
+      const from = onlyEntry(conditioning_from, 'ConditioningConcat', warn)
       return [
         conditioning_to.map((to) => {
           assertSameWidth(to, from)
@@ -173,13 +173,17 @@ const withValues = (
 ): ConditioningEntry[] => conditioning.map((entry) => ({ ...entry, ...values }))
 
 /** The first entry; further ones are ignored with a warning, as in ComfyUI. */
-function onlyEntry(conditioning: Conditioning, node: string): ConditioningEntry {
+function onlyEntry(
+  conditioning: Conditioning,
+  node: string,
+  warn: NodeContext['warn'],
+): ConditioningEntry {
   const [first, ...others] = conditioning
   if (first === undefined) {
     throw new MeshError('node_failed', `${node}: conditioning_from is empty. Connect a prompt.`)
   }
   if (others.length > 0) {
-    console.warn(`${node}: conditioning_from has more than one entry; only the first is used.`)
+    warn(`conditioning_from has more than one entry; only the first is used.`)
   }
   return first
 }

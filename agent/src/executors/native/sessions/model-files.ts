@@ -44,14 +44,10 @@ export function createModelFiles(options: ModelFilesOptions = {}): ModelFiles {
   /** Identities of LoRAs that were complained of: once a file, however many models it is used with. */
   const complainedOf = new Set<string>()
 
-  function complain(path: string, identity: string, { unmatched }: Lora): void {
-    if (unmatched.length === 0 || complainedOf.has(identity)) return
+  function complain(path: string, identity: string, lora: Lora): void {
+    if (lora.unmatched.length === 0 || complainedOf.has(identity)) return
     complainedOf.add(identity)
-    const named = unmatched.slice(0, MAX_NAMED).join(', ')
-    const more = unmatched.length > MAX_NAMED ? ', ...' : ''
-    options.warn?.(
-      `${unmatched.length} tensors of the LoRA ${path} fit no layer of the model and are not used (${named}${more}). It may be made for another kind of model.`,
-    )
+    options.warn?.(complaint(path, lora))
   }
 
   return {
@@ -71,6 +67,16 @@ export function createModelFiles(options: ModelFilesOptions = {}): ModelFiles {
       return { identity, content }
     },
   }
+}
+
+/** What of a LoRA fits no layer of the model. */
+function complaint(path: string, { file, patches, unmatched }: Lora): string {
+  const named = unmatched.slice(0, MAX_NAMED).join(', ')
+  const examples = unmatched.length > MAX_NAMED ? `${named}, ...` : named
+  if (patches.size > 0) {
+    return `${unmatched.length} of the ${file.tensors.size} tensors of the LoRA ${path} fit no layer of the model and are not used (${examples}). It may be made for another kind of model.`
+  }
+  return `The LoRA ${path} changes nothing: none of its ${unmatched.length} tensors fits a layer of the model (${examples}). It is made for another kind of model, or is no LoRA; choose another.`
 }
 
 interface Found {

@@ -18,7 +18,7 @@ import {
 } from './prompt-syntax.ts'
 
 /** Told what of a prompt was ignored. */
-export type Warn = (message: string) => void
+type Warn = (message: string) => void
 
 /**
  * Encodes a prompt as ComfyUI's CLIPTextEncode does for SD 1.x.
@@ -28,7 +28,7 @@ export async function encodePrompt(
   text: string,
   encoder: TextEncoder,
   folders: ModelFolders,
-  warn: Warn = console.warn,
+  warn: Warn,
 ): Promise<ConditioningEntry> {
   const chunks = await chunkPrompt(text, folders, warn)
   const weighted = chunks.some((chunk) => chunk.some(({ weight }) => weight !== 1))
@@ -91,7 +91,9 @@ async function findVectors(
     if (vectors) return { vectors, rest }
   }
   const searched = folders.foldersOf('embeddings').join(', ')
-  warn(`There is no embedding '${(bare ?? mention).name}'; it is ignored. Searched: ${searched}`)
+  warn(
+    `There is no embedding '${(bare ?? mention).name}'; it is ignored. Put its .safetensors file into one of the folders searched: ${searched}`,
+  )
   return { rest: (bare ?? mention).rest }
 }
 

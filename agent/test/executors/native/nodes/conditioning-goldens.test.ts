@@ -94,7 +94,8 @@ t.test('CLIPTextEncode, with weights, embeddings, long prompts and CLIP skip', a
     output: '',
     temp: '',
   })
-  const context = { models: createModelSessions({}, [cpu]), folders } as unknown as NodeContext
+  const models = createModelSessions({}, [cpu])
+  const context = { models, folders, warn: () => {} } as Partial<NodeContext> as NodeContext
   const golden = goldenTensors('text')
   const cases = goldenCases<TextCase>('text').filter(({ kind }) => kind === 'conditioning')
   t.ok(cases.length > 5)

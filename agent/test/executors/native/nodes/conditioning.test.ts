@@ -8,7 +8,8 @@ const tensor = (values: number[], ...shape: number[]): Tensor => ({
   shape,
 })
 
-const context = {} as NodeContext
+const warnings: string[] = []
+const context = { warn: (message) => warnings.push(message) } as Partial<NodeContext> as NodeContext
 
 async function run(name: string, inputs: { [name: string]: unknown }): Promise<Conditioning> {
   const row = conditioningNodes.find((node) => node.name === name)!
@@ -58,6 +59,18 @@ t.test('text encoders of different widths do not mix', async (t) => {
   const inputs = { conditioning_to: short, conditioning_from: wide, conditioning_to_strength: 1 }
   await t.rejects(run('ConditioningAverage', inputs), { code: 'node_failed', message: /2 and 3/ })
   await t.rejects(run('ConditioningConcat', inputs), { code: 'node_failed' })
+})
+
+t.test('a second entry of what is mixed in is ignored with a warning', async (t) => {
+  const inputs = { conditioning_to: short, conditioning_to_strength: 1 }
+  const two = { ...inputs, conditioning_from: [...short, ...long] }
+  for (const name of ['ConditioningAverage', 'ConditioningConcat']) {
+    warnings.length = 0
+    const mixed = await run(name, two)
+    t.strictSame(mixed, await run(name, { ...inputs, conditioning_from: short }))
+    t.match(warnings, [/more than one entry; only the first is used/])
+    t.equal(warnings.length, 1, 'of one entry nothing is said')
+  }
 })
 
 t.test('ConditioningCombine keeps the order', async (t) => {

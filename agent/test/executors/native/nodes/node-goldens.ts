@@ -56,6 +56,7 @@ export const idleContext: NodeContext = {
   models: {} as NodeContext['models'],
   folders: {} as NodeContext['folders'],
   progress: async () => {},
+  warn: () => {},
   throwIfCancelled: async () => {},
 }
 

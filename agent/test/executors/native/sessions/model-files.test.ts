@@ -28,6 +28,22 @@ t.test('a LoRA that fits a model in part only is told of once', async (t) => {
   for (const path of [whole, part, part]) await files.lora(path, model)
   await files.lora(part, { ...model, identity: 'the same under another name' })
   t.equal(warnings.length, 1)
-  t.match(warnings[0], /^4 tensors of the LoRA .*part\.safetensors fit no layer/)
+  t.match(warnings[0], /^4 of the 6 tensors of the LoRA .*part\.safetensors fit no layer/)
   t.match(warnings[0], '(lora_te3_x.alpha, a.b, c, ...)')
 })
+
+t.test(
+  'a LoRA that fits nothing, such as a whole checkpoint, is said to change nothing',
+  async (t) => {
+    const checkpoint = await checkpointOf(t.testdir())
+    const warnings: string[] = []
+    const files = createModelFiles({ warn: (message) => warnings.push(message) })
+    const { path, tensors } = checkpoint.file
+    await files.lora(path, await files.checkpoint(path))
+    t.equal(warnings.length, 1)
+    t.match(
+      warnings[0],
+      `The LoRA ${path} changes nothing: none of its ${tensors.size} tensors fits`,
+    )
+  },
+)

@@ -92,9 +92,11 @@ function tellingEncoder(width: number) {
   return { encoder, seen }
 }
 
+const warn = (message: string) => t.fail(message)
+
 t.test('weights are measured from the empty prompt', async (t) => {
   const { encoder, seen } = tellingEncoder(2)
-  const { tokens, pooled } = await encodePrompt('a (cat:0.5) (dog:0)', encoder, folders)
+  const { tokens, pooled } = await encodePrompt('a (cat:0.5) (dog:0)', encoder, folders, warn)
   t.equal(seen.length, 2, 'the empty prompt is encoded too')
   t.strictSame(tokens.shape, [1, 77, 2])
   const [a, cat, dog] = [320, 2368, 1929]
@@ -111,13 +113,13 @@ t.test('weights are measured from the empty prompt', async (t) => {
 
 t.test('without weights the empty prompt is not encoded', async (t) => {
   const { encoder, seen } = tellingEncoder(2)
-  await encodePrompt('a cat', encoder, folders)
+  await encodePrompt('a cat', encoder, folders, warn)
   t.equal(seen.length, 1)
 })
 
 t.test('a long prompt is laid end to end, pooled from its first chunk', async (t) => {
   const { encoder, seen } = tellingEncoder(2)
-  const { tokens, pooled } = await encodePrompt('cat '.repeat(100), encoder, folders)
+  const { tokens, pooled } = await encodePrompt('cat '.repeat(100), encoder, folders, warn)
   t.equal(seen.length, 2)
   t.strictSame(tokens.shape, [1, 154, 2])
   t.equal(tokens.data[77 * 2], START_TOKEN)
