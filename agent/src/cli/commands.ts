@@ -1,7 +1,9 @@
 /** The table of commands, and how one is found and run. */
+
+import { closest } from '../base/closest.ts'
 import { version } from '../base/version.ts'
 import { answerCommand } from './answer.ts'
-import { closest, exitCodeOf, isGiven, parseArguments, UsageError } from './arguments.ts'
+import { exitCodeOf, isGiven, parseArguments, UsageError } from './arguments.ts'
 import type { Command } from './command.ts'
 import { convertCommand } from './convert.ts'
 import { demoCommand } from './demo.ts'

@@ -12,7 +12,8 @@ import {
   type NodeId,
   type Prompt,
 } from '@comfymesh/protocol/workflow'
-import { closest, UsageError } from './arguments.ts'
+import { closest } from '../base/closest.ts'
+import { UsageError } from './arguments.ts'
 
 /**
  * The prompt with the edits made.

@@ -1,8 +1,9 @@
 /** `comfymesh queue`: what waits and for how long, and everything to be done about it. */
 import { type JsonObject, stringifyJson } from '@comfymesh/protocol/json'
+import { closest } from '../base/closest.ts'
 import { neededAgent } from './agent-access.ts'
 import type { AgentAddress } from './agent-client.ts'
-import { type Arguments, closest, isGiven, settingFlags, UsageError } from './arguments.ts'
+import { type Arguments, isGiven, settingFlags, UsageError } from './arguments.ts'
 import type { Command } from './command.ts'
 import { changeQueue, type Queue, readQueue } from './queue-client.ts'
 import { chosenJob, queueLines } from './queue-view.ts'

@@ -1,7 +1,6 @@
 import { MeshError } from '@comfymesh/protocol/errors'
 import t from 'tap'
 import {
-  closest,
   exitCodeOf,
   isGiven,
   type OptionRow,
@@ -51,11 +50,6 @@ t.test('settings of an agent among the options', async (t) => {
     models: ['a', 'b'],
     vram: '8GB',
   })
-})
-
-t.test('the closest word, if it is close', async (t) => {
-  t.equal(closest('strat', ['start', 'run']), 'start')
-  t.equal(closest('xyz', ['start', 'run']), undefined)
 })
 
 t.test('exit codes', async (t) => {

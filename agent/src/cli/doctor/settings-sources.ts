@@ -2,8 +2,8 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { AgentSettings } from '../../agent.ts'
+import { closest } from '../../base/closest.ts'
 import type { Finding } from '../../doctor/finding.ts'
-import { closest } from '../arguments.ts'
 import { type SettingRow, settingRows } from '../setting-rows.ts'
 import { SETTINGS_FILE } from '../settings.ts'
 

@@ -1,0 +1,7 @@
+import t from 'tap'
+import { closest } from '../../src/base/closest.ts'
+
+t.test('the closest word, if it is close', async (t) => {
+  t.equal(closest('strat', ['start', 'run']), 'start')
+  t.equal(closest('xyz', ['start', 'run']), undefined)
+})
