@@ -25,7 +25,8 @@ export interface NodeContext {
   warn(message: string): void
   /**
    * Reports a step and lets a cancellation through.
-   * `preview` is called only when a preview is due, so that unsent ones cost nothing.
+   * `preview` is called only when a preview is due, so that unsent ones cost nothing, and what it
+   * makes is not waited for.
    * @throws MeshError `interrupted`
    */
   progress(value: number, max: number, preview?: () => Promise<Picture>): Promise<void>

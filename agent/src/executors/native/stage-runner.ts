@@ -145,7 +145,7 @@ async function runNode(
   if (row === undefined) {
     throw new MeshError('node_failed', `this agent has no node ${node.classType}`)
   }
-  const reportStep = createProgressReporter({ nodeId: node.id, previews, report }, now)
+  const steps = createProgressReporter({ nodeId: node.id, previews, report }, now)
   let isAtEnd = false
   let lookedAtMs = now()
   /** Steps that take less are not looked at one by one: each look costs two turns of the event loop. */
@@ -156,7 +156,7 @@ async function runNode(
     folders,
     warn: (message) => warn(`${node.classType} (node ${node.id}): ${message}`),
     progress: async (value, max, preview) => {
-      const isReported = await reportStep(value, max, preview)
+      const isReported = steps.step(value, max, preview)
       // With its last step a node mostly ends: both are told in one message, and the next one yields.
       const isLast = value >= max && !isAtEnd
       isAtEnd ||= isLast
@@ -166,7 +166,11 @@ async function runNode(
     },
     throwIfCancelled: () => yieldToMessages(signal),
   }
-  return row.run(inputs, context)
+  try {
+    return await row.run(inputs, context)
+  } finally {
+    steps.end()
+  }
 }
 
 /**

@@ -4,70 +4,108 @@ import { createProgressReporter } from '../../../src/executors/native/stage-prog
 
 const picture: Picture = { bytes: Uint8Array.of(1), mediaType: 'image/jpeg', width: 1, height: 1 }
 
+/** What resolves at once has been told of. */
+const ticks = () => new Promise((resolve) => setImmediate(resolve))
+
 /** A reporter over a clock that moves only when told. */
 function fixture(previews: boolean) {
   const events: StageEvent[] = []
   const clock = { ms: 0 }
-  const report = createProgressReporter(
+  const reporter = createProgressReporter(
     { nodeId: '3', previews, report: (event) => events.push(event) },
     () => clock.ms,
   )
   const values = () => events.map((event) => event.type === 'node-progress' && event.value)
-  return { report, clock, events, values }
+  const shown = () =>
+    events.flatMap((event) => (event.type === 'node-progress' && event.preview ? event.value : []))
+  return { ...reporter, clock, events, values, shown }
 }
 
 t.test('the first and the last step always go out', async (t) => {
-  const { report, values } = fixture(false)
-  for (let step = 1; step <= 20; step++) await report(step, 20)
+  const { step, values } = fixture(false)
+  for (let value = 1; value <= 20; value++) step(value, 20)
   t.same(values(), [1, 20])
 })
 
 t.test('steps in between wait for 100 ms and for half a percent', async (t) => {
-  const { report, clock, values } = fixture(false)
-  for (let step = 1; step <= 10; step++) {
-    await report(step, 1000)
+  const { step, clock, values } = fixture(false)
+  for (let value = 1; value <= 10; value++) {
+    const isReported = step(value, 1000)
+    t.equal(isReported, values().at(-1) === value)
     clock.ms += 60
   }
   t.same(values(), [1, 6], 'every second step has the time, every fifth the fraction')
 })
 
-t.test('previews come at intervals, and make their step go out', async (t) => {
-  const { report, clock, events, values } = fixture(true)
-  for (let step = 1; step <= 8; step++) {
-    await report(step, 1000, async () => picture)
+t.test('previews come at intervals, with steps that need not have gone out', async (t) => {
+  const { step, clock, values, shown } = fixture(true)
+  for (let value = 1; value <= 8; value++) {
+    step(value, 1000, async () => picture)
+    await ticks()
     clock.ms += 110
   }
-  const shown = events.map((event) => event.type === 'node-progress' && event.preview !== undefined)
-  t.same(values(), [1, 4, 7])
-  t.same(shown, [false, true, true])
+  t.same(values(), [1, 4, 6, 7])
+  t.same(shown(), [4, 7])
+})
+
+t.test('no step waits for a preview, which comes with the last one by then', async (t) => {
+  const { step, clock, shown } = fixture(true)
+  let finish = (_: Picture): void => {}
+  const made: number[] = []
+  for (let value = 1; value <= 20; value++) {
+    clock.ms += 110
+    step(value, 100, () => {
+      made.push(value)
+      return new Promise((resolve) => {
+        finish = resolve
+      })
+    })
+  }
+  t.same(made, [3], 'one at a time')
+  finish(picture)
+  await ticks()
+  t.same(shown(), [20])
 })
 
 t.test('a node that is about to end shows its result instead', async (t) => {
-  const { report, clock, events } = fixture(true)
-  for (let step = 1; step <= 8; step++) {
+  const { step, clock, shown } = fixture(true)
+  for (let value = 1; value <= 8; value++) {
     clock.ms += 110
-    await report(step, 8, async () => picture)
+    step(value, 8, async () => picture)
+    await ticks()
   }
-  const shown = events.map((event) => event.type === 'node-progress' && event.preview !== undefined)
-  t.same(shown, [false, false, true, false, false, false, false, false])
+  t.same(shown(), [3])
 })
 
-t.test('a costly preview comes less often', async (t) => {
-  const { report, clock, values } = fixture(true)
-  const costly = async (): Promise<Picture> => {
-    clock.ms += 20
-    return picture
+t.test('a preview that is made when the node has ended is not shown', async (t) => {
+  const { step, end, clock, shown } = fixture(true)
+  clock.ms += 1000
+  step(1, 100, async () => picture)
+  end()
+  await ticks()
+  t.same(shown(), [])
+})
+
+t.test('a preview that cannot be made costs no more than itself', async (t) => {
+  const { step, clock, shown } = fixture(true)
+  const { error } = console
+  t.teardown(() => {
+    console.error = error
+  })
+  const told: unknown[] = []
+  console.error = (message) => told.push(message)
+  for (const make of [() => Promise.reject(new Error('no codec')), async () => picture]) {
+    clock.ms += 1000
+    step(clock.ms / 1000, 100, make)
+    await ticks()
   }
-  for (let step = 1; step <= 30; step++) {
-    await report(step, 100_000, costly)
-    clock.ms += 100
-  }
-  t.same(values(), [1, 5, 25], 'every two seconds, for one percent of the time')
+  t.same(told, ['node 3: a preview could not be made'])
+  t.same(shown(), [2])
 })
 
 t.test('an unasked preview is not made', async (t) => {
-  const { report, clock, events } = fixture(false)
+  const { step, clock, events } = fixture(false)
   clock.ms += 1000
-  await report(1, 2, async () => t.fail('made') as never)
+  step(1, 2, async () => t.fail('made') as never)
   t.equal(events.length, 1)
 })
