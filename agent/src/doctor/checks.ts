@@ -16,6 +16,8 @@ export interface ExaminedSettings {
   readonly folders: FolderSettings
   /** CPU threads of the model sessions. */
   readonly threads?: number
+  /** The only provider that may be used; the best that works where absent. */
+  readonly provider?: string
 }
 
 /** Looks at one thing and never changes it. */

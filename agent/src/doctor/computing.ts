@@ -14,7 +14,8 @@ interface Graphics {
 
 export async function checkComputing(settings: ExaminedSettings): Promise<Finding[]> {
   const cards = await graphicsCards()
-  return [cardsFinding(cards), ...providerFindings(await testProviders(settings), cards)]
+  const reports = await testProviders(settings)
+  return [cardsFinding(cards), ...providerFindings(reports, cards, settings.provider)]
 }
 
 async function graphicsCards(): Promise<Graphics[]> {
@@ -37,10 +38,22 @@ function cardsFinding(cards: readonly Graphics[]): Finding {
   return { check: 'Graphics', state: 'ok', message, data }
 }
 
-/** Every provider of this platform, tested in a child process that a bad driver may kill. */
+/** Every provider of this platform, and the one that the settings demand even where it is of another. */
 async function testProviders(settings: ExaminedSettings): Promise<readonly ProviderReport[]> {
-  const { folders, threads } = settings
-  const executor = createNativeExecutor({ folders, ...(threads !== undefined && { threads }) })
+  const { provider, ...free } = settings
+  const reports = await reportsOf(free)
+  const isMissing = provider !== undefined && !reports.some(({ name }) => name === provider)
+  return isMissing ? [...(await reportsOf(settings)), ...reports] : reports
+}
+
+/** Tested in a child process that a bad driver may kill. */
+async function reportsOf(settings: ExaminedSettings): Promise<readonly ProviderReport[]> {
+  const { folders, threads, provider } = settings
+  const executor = createNativeExecutor({
+    folders,
+    ...(threads !== undefined && { threads }),
+    ...(provider !== undefined && { provider }),
+  })
   await executor.start()
   try {
     return await executor.testProviders()
@@ -51,42 +64,66 @@ async function testProviders(settings: ExaminedSettings): Promise<readonly Provi
 
 const INSTALL_AGAIN = 'Install comfymesh again (npm ci); if that does not help, please report it.'
 
-/** A finding for each provider that works or could, one for all those without hardware. Pure. */
+/**
+ * A finding for each provider that works or could, one for all those without hardware. Pure.
+ * @param demanded the only one that may be used; the best where absent.
+ */
 export function providerFindings(
   reports: readonly ProviderReport[],
   cards: readonly Graphics[],
+  demanded?: string,
 ): Finding[] {
-  const best = reports.find(({ ok }) => ok)
-  const isPossible = (report: ProviderReport) => report.ok || hasHardware(report.name, cards)
-  const findings = reports
-    .filter(isPossible)
-    .map((report) => providerFinding(report, report === best))
+  const working = reports.filter(({ ok }) => ok)
+  const used = working.find(({ name }) => name === (demanded ?? name))
+  const isPossible = ({ name, ok }: ProviderReport) =>
+    ok || name === demanded || hasHardware(name, cards)
+  const findings = reports.filter(isPossible).map((report) => {
+    if (report.ok) return workingFinding(report, report === used, demanded)
+    return report.name === demanded ? unmetDemand(report, working[0]) : failedFinding(report)
+  })
   const impossible = reports.filter((report) => !isPossible(report))
   if (impossible.length > 0) {
     const names = impossible.map(({ name }) => name).join(', ')
     const message = `no hardware for ${names} was found`
     findings.push({ check: 'Provider', state: 'ok', message, data: { reports: impossible } })
   }
-  if (best === undefined) {
+  if (working.length === 0) {
     const message = 'nothing can compute here'
     findings.push({ check: 'Provider', state: 'problem', message, advice: INSTALL_AGAIN })
   }
   return findings
 }
 
-function providerFinding(report: ProviderReport, isBest: boolean): Finding {
-  const { name, ok, reason = 'it does not say why' } = report
-  const data = { ...report, used: isBest }
-  if (ok) {
-    const message = `${name} computes correctly${isBest ? ' and is used' : ''}`
-    return { check: 'Provider', state: 'ok', message, data }
-  }
-  const lacksLibraries = name === 'cuda' && /load shared library/i.test(reason)
-  if (!lacksLibraries) {
+function workingFinding(report: ProviderReport, isUsed: boolean, demanded?: string): Finding {
+  const asDemanded = demanded === undefined ? '' : ', as the setting `provider` demands'
+  const message = `${report.name} computes correctly${isUsed ? ` and is used${asDemanded}` : ''}`
+  return { check: 'Provider', state: 'ok', message, data: { ...report, used: isUsed } }
+}
+
+const lacksLibraries = ({ name, reason = '' }: ProviderReport) =>
+  name === 'cuda' && /load shared library/i.test(reason)
+
+function failedFinding(report: ProviderReport): Finding {
+  const { name, reason = 'it does not say why' } = report
+  const data = { ...report, used: false }
+  if (!lacksLibraries(report)) {
     return { check: 'Provider', state: 'note', message: `${name} does not work: ${reason}`, data }
   }
   const message = 'NVIDIA GPU found but CUDA libraries are not installed'
   return { check: 'Provider', state: 'note', message, advice: 'Run `npm run cuda`.', data }
+}
+
+/** @param best what would be used if the settings did not demand another. */
+function unmetDemand(report: ProviderReport, best?: ProviderReport): Finding {
+  const { name, reason = 'it does not say why' } = report
+  const message = `the setting \`provider\` demands ${name}, which cannot be used: ${reason}`
+  const instead = best === undefined ? '' : `, and ${best.name} is used`
+  const advice = [
+    ...(lacksLibraries(report) ? ['With an NVIDIA card run `npm run cuda`.'] : []),
+    `Leave the setting out (--provider, COMFYMESH_PROVIDER or comfymesh.yaml)${instead}.`,
+  ].join(' ')
+  const data = { ...report, used: false }
+  return { check: 'Provider', state: 'problem', message, advice, data }
 }
 
 const isNvidia = ({ vendor, model }: Graphics) =>
