@@ -1,5 +1,6 @@
 /** The HTTP client of one agent: what the commands ask of it. */
 import { hostname, networkInterfaces } from 'node:os'
+import { agentStateSchema } from '@comfymesh/protocol/agent-state'
 import { foldJob, isFinished, type JobEvent, type JobState } from '@comfymesh/protocol/job'
 import { type JsonObject, type JsonValue, parseJson, stringifyJson } from '@comfymesh/protocol/json'
 import type { NodeDefinitions, Prompt } from '@comfymesh/protocol/workflow'
@@ -228,6 +229,12 @@ export async function fetchMadeFile(agent: AgentAddress, file: MadeFile): Promis
   const response = await request(agent, `/view?${query}`)
   if (!response.ok) throw unexpected(`The picture ${file.filename}`, response.status)
   return Buffer.from(await response.arrayBuffer())
+}
+
+/** Where the agent keeps what SaveImage nodes make, on its own machine. */
+export async function outputFolder(agent: AgentAddress): Promise<string> {
+  const { folders } = agentStateSchema.parse(await requestJson(agent, '/v1/agent'))
+  return folders.find(({ what }) => what === 'Pictures')?.path ?? ''
 }
 
 const unexpected = (what: string, status: number) =>

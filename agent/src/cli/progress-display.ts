@@ -1,5 +1,5 @@
 /** Shows a running job on standard error: a live line on a terminal, plain lines elsewhere. */
-import type { JobEvent } from '@comfymesh/protocol/job'
+import { isFinished, type JobEvent, type JobState } from '@comfymesh/protocol/job'
 import { titleOf } from '@comfymesh/protocol/prompt-nodes'
 import type { Prompt } from '@comfymesh/protocol/workflow'
 import { duration } from '../base/duration.ts'
@@ -44,6 +44,15 @@ export function createProgressDisplay(
     if (line !== undefined) say(line)
   }
 
+  /** Failures of stages that nobody was told of: whether the job goes on is still to be heard. */
+  let untold: string[] = []
+
+  /** The one that ended the job is told by whoever reports its end. */
+  function sayFailures({ error }: JobState): void {
+    for (const message of untold) if (message !== error?.message) say(message)
+    untold = []
+  }
+
   function drawLive(trace: JobTrace): void {
     const running = trace.findLast((node) => node.finishedAtMs === undefined)
     if (!terminal.isInteractive || running === undefined) return
@@ -61,7 +70,8 @@ export function createProgressDisplay(
         const node = trace.find(({ nodeId }) => nodeId === event.nodeId)
         if (node !== undefined) sayFinished(node)
       }
-      if (event.type === 'stage-failed') say(event.error.message)
+      if (event.type === 'stage-failed') untold.push(event.error.message)
+      if (event.type === 'planned' || isFinished(state)) sayFailures(state)
       drawLive(trace)
     },
     say,

@@ -6,6 +6,7 @@ import {
   type Submitted,
   submitPrompt,
 } from './agent-client.ts'
+import { onInterruption } from './interruption.ts'
 import { type FollowedJob, type JobTrace, tracedSoFar, traceJob } from './job-trace.ts'
 import { complaintLines } from './problems.ts'
 import { createProgressDisplay } from './progress-display.ts'
@@ -13,12 +14,13 @@ import { terminalAt } from './terminal.ts'
 
 /**
  * Submits the prompt and follows it to its end, progress on standard error.
- * The first Ctrl-C cancels the job, the second ends the program.
+ * The first Ctrl-C cancels the job, as do `kill` and a closed terminal; the second ends the program.
  * @throws PromptRefused
  */
 export async function runJob(agent: AgentAddress, submitted: Submitted): Promise<FollowedJob> {
   const { prompt } = submitted
-  const write = (text: string) => process.stderr.write(text)
+  let isHeard = true
+  const write = (text: string) => isHeard && process.stderr.write(text)
   const display = createProgressDisplay(prompt, terminalAt(process.stderr), write)
   let id: string | undefined
   let isCancelled = false
@@ -26,13 +28,13 @@ export async function runJob(agent: AgentAddress, submitted: Submitted): Promise
     if (id === undefined) return
     cancelJob(agent, id).catch((error: Error) => display.say(error.message))
   }
-  const onInterrupt = () => {
-    process.off('SIGINT', onInterrupt)
+  const stopListening = onInterruption((signal) => {
+    // Whoever closed the terminal reads no more, and writing to it would fail.
+    if (signal === 'SIGHUP') isHeard = false
     display.say('Cancelling ... (Ctrl-C again to leave at once)')
     isCancelled = true
     cancel()
-  }
-  process.on('SIGINT', onInterrupt)
+  })
   try {
     const accepted = await submitPrompt(agent, submitted)
     id = accepted.id
@@ -45,7 +47,7 @@ export async function runJob(agent: AgentAddress, submitted: Submitted): Promise
     })
     return { state, trace }
   } finally {
-    process.off('SIGINT', onInterrupt)
+    stopListening()
     display.close()
   }
 }

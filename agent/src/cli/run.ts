@@ -21,7 +21,7 @@ import { reportJson, summaryLines } from './job-summary.ts'
 import { failureLine, refusalLines } from './problems.ts'
 import { editPrompt, seedPrompt } from './prompt-edits.ts'
 import { runJob } from './run-job.ts'
-import { savePictures } from './saved-pictures.ts'
+import { preparePictureFolder, savePictures } from './saved-pictures.ts'
 import type { SettingKey } from './setting-rows.ts'
 import { loadSettings } from './settings.ts'
 import { terminalAt } from './terminal.ts'
@@ -75,12 +75,14 @@ async function run(given: Arguments): Promise<number> {
   const file = await readGraph(onlyPositional(given, 'workflow or prompt file'))
   const flags = settingFlags(given)
   const settings = loadSettings({ flags })
+  const folder = resolve(textOf(given, 'out') ?? '.')
+  preparePictureFolder(folder)
   return withAgent(settings, (agent) => {
     const unused = agent.isOwn ? [] : Object.keys(flags).filter((key) => !FINDS_THE_AGENT.has(key))
     if (unused.length > 0) {
       console.error(`The agent at ${agent.url} runs already, so its own settings count, not yours.`)
     }
-    return runOn(agent, file, given)
+    return runOn(agent, file, folder, given)
   })
 }
 
@@ -92,13 +94,17 @@ const FINDS_THE_AGENT: ReadonlySet<string> = new Set<SettingKey>([
   'token',
 ])
 
-async function runOn(agent: AgentAccess, file: GraphFile, given: Arguments): Promise<number> {
+async function runOn(
+  agent: AgentAccess,
+  file: GraphFile,
+  folder: string,
+  given: Arguments,
+): Promise<number> {
   const { workflow } = file
   const prompt = await promptOf(file, agent, given)
   const asJson = isGiven(given, 'json')
   try {
     const job = await runJob(agent, { prompt, ...(workflow && { workflow }) })
-    const folder = resolve(textOf(given, 'out') ?? '.')
     const files = await savePictures(agent, job.state, folder)
     const report = { ...job, files }
     if (asJson) console.log(stringifyJson({ ...reportJson(report), agent: agent.url }))

@@ -177,6 +177,19 @@ t.test('plain lines where there is no terminal', async (t) => {
   t.equal(text, 'Waiting for other jobs to finish ...\n✓ Sample  11 steps in 2.2 s\n')
 })
 
+t.test('the failure of a stage is told when the job goes on, its own end by others', async (t) => {
+  const error = { code: 'peer_unreachable', message: 'The attic is gone.' } as const
+  const failure = { ...stamp(200), type: 'stage-failed', stageId: '1', error } as JobEvent
+  const started = events.slice(0, 7)
+  const failed = [...started, failure, { ...stamp(300), type: 'failed', error } as JobEvent]
+  t.notMatch(shown(plainTerminal, failed), /attic/)
+  const planned = started.find(({ type }) => type === 'planned')!
+  t.match(shown(plainTerminal, [...started, failure, planned]), /^The attic is gone\.$/m)
+  const other = { code: 'internal', message: 'Another reason.' } as const
+  const twice = [...started, failure, { ...stamp(300), type: 'failed', error: other } as JobEvent]
+  t.match(shown(plainTerminal, twice), /^The attic is gone\.$/m)
+})
+
 t.test('a live line on a terminal, cleared at the end', async (t) => {
   const text = shown(interactiveTerminal)
   t.match(text, /Sample ━+─+ 1\/11/)

@@ -1,10 +1,10 @@
 /** `comfymesh run` against an agent with test nodes, as a user sees it. */
-import { readdirSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { runCommandLine } from '../../src/cli/commands.ts'
 import { createFakeExecutor } from '../fake-executor.ts'
-import { startTestAgent } from '../test-agent.ts'
+import { ask, startTestAgent } from '../test-agent.ts'
 
 const link = (id: string) => [id, 0]
 const saving = {
@@ -92,25 +92,66 @@ t.test('a job that fails: the node and the reason, exit code 1', async (t) => {
     '2': { class_type: 'TN_Fail', inputs: { x: link('1') } },
     '3': { class_type: 'TN_Out', inputs: { x: link('2') } },
   }
-  const { code, err } = await command(t, agent.url, failing)
+  const { code, err, progress } = await command(t, agent.url, failing)
   t.equal(code, 1)
-  t.match(err.at(-1), /The job failed: TN_Fail \(node 2\): /)
+  t.match(err.at(-1), /The job failed: TN_Fail \(node 2\): .*boom 7/)
+  t.equal(`${err}${progress}`.match(/boom 7/g)?.length, 1, 'the reason is told once')
 })
 
-t.test('Ctrl-C cancels the job, exit code 1', async (t) => {
-  const agent = await agentFor(t)
-  const slow = {
-    '1': saving['1'],
-    '2': { class_type: 'TN_Steps', inputs: { x: link('1'), steps: 1000, ms: 20, preview: false } },
-    '3': { class_type: 'TN_Out', inputs: { x: link('2') } },
-  }
-  const stop = agent.jobs.subscribe(({ event }) => {
-    if (event.type === 'node-progress' && event.value === 1) process.emit('SIGINT')
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  t.test(`${signal} cancels the job, exit code 1`, async (t) => {
+    const agent = await agentFor(t)
+    const slow = {
+      '1': saving['1'],
+      '2': {
+        class_type: 'TN_Steps',
+        inputs: { x: link('1'), steps: 1000, ms: 20, preview: false },
+      },
+      '3': { class_type: 'TN_Out', inputs: { x: link('2') } },
+    }
+    // Were nobody listening, it would end this process.
+    const guard = () => {}
+    process.on(signal, guard)
+    const others = process.listenerCount(signal)
+    const stop = agent.jobs.subscribe(({ event }) => {
+      if (event.type !== 'node-progress' || event.value !== 1) return
+      if (process.listenerCount(signal) > others) process.emit(signal)
+      else void agent.stop()
+    })
+    const { code, err } = await command(t, agent.url, slow)
+    stop()
+    t.equal(code, 1)
+    t.match(err.at(-1), /cancelled/)
+    t.equal(process.listenerCount(signal), others, 'it listens no more')
+    process.off(signal, guard)
   })
-  const { code, err } = await command(t, agent.url, slow)
+}
+
+t.test('a folder that takes no pictures is told of before anything runs', async (t) => {
+  const agent = await agentFor(t)
+  const file = join(t.testdirName, 'file')
+  writeFileSync(file, '')
+  for (const out of [file, join(file, 'below')]) {
+    const { code, err } = await command(t, agent.url, saving, '--out', out)
+    t.equal(code, 2)
+    t.ok(err[0]?.startsWith(`No pictures can be saved into ${out}: it is a file, or`), err.join())
+    t.match(err[0], /Name another folder with --out\.$/)
+  }
+  t.strictSame(Object.keys((await ask(agent, 'GET', '/history')).body), [], 'nothing ran')
+})
+
+t.test('pictures that cannot be written are said to lie with the agent', async (t) => {
+  const agent = await agentFor(t)
+  const out = join(t.testdirName, 'gone')
+  // Nobody can write into a folder that is not there any more.
+  const stop = agent.jobs.subscribe(({ event }) => {
+    if (event.type === 'node-started') rmSync(out, { recursive: true, force: true })
+  })
+  const { code, err } = await command(t, agent.url, saving, '--out', out)
   stop()
   t.equal(code, 1)
-  t.match(err.at(-1), /cancelled/)
+  const [, kept] = /could not be written: .*\. The agent has the picture at (.*)\.$/.exec(err[0]!)!
+  t.ok(existsSync(kept!), err.join())
 })
 
 t.test('an agent that stops while it works: said in words, exit code 1', async (t) => {

@@ -77,8 +77,8 @@ export function serveStages(
   }
   process.on('message', (message) => dispatch(handlers, message as Message<Commands>))
   process.on('disconnect', () => process.exit(0))
-  // A terminal's Ctrl-C reaches the whole group; when to end is the agent's decision.
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => {})
+  // A terminal's Ctrl-C, and its end, reach the whole group; when to end is the agent's decision.
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {})
 }
 
 interface Configured {
