@@ -25,8 +25,12 @@ function findNodes(prompt: NamedPrompt, name: string): NodeId[] {
 /** What a user calls a node. */
 export function titleOf(node: NamedNode): string {
   const name = [givenTitle(node), node.class_type].find((one) => typeof one === 'string')
-  // A line break or an escape sequence of a stranger's file would spoil the terminal.
-  return name?.replaceAll(/\p{Cc}+/gu, ' ') ?? 'a node without a class'
+  return name === undefined ? 'a node without a class' : printable(name)
+}
+
+/** A line break or an escape sequence of a stranger's file would spoil the terminal. */
+export function printable(text: string): string {
+  return text.replaceAll(/\p{Cc}+/gu, ' ')
 }
 
 function givenTitle({ _meta: meta }: NamedNode): unknown {

@@ -6,6 +6,7 @@ import { type JsonObject, type JsonValue, parseJson, stringifyJson } from '@comf
 import type { NodeDefinitions, Prompt } from '@comfymesh/protocol/workflow'
 import type { AgentSettings } from '../agent.ts'
 import { isLoopback } from '../gateway/edge.ts'
+import type { NodeErrors, Problem } from '../planning/problem.ts'
 import { readAccessToken } from '../store/access-token.ts'
 
 /** Where an agent is reached, and what it wants to see of who asks. */
@@ -77,7 +78,7 @@ export async function request(
 
 /**
  * A request to one of our own routes, under /v1.
- * @returns the agent's answer. @throws Error with the agent's reason when it refuses.
+ * @returns the agent's answer. @throws RequestRefused with the agent's reason when it refuses.
  */
 export async function requestJson(
   agent: AgentAddress,
@@ -87,27 +88,39 @@ export async function requestJson(
   const response = await request(agent, path, init)
   const text = await response.text()
   if (response.ok) return parseJson(text) as JsonObject
-  throw new Error(reasonIn(text) ?? `The agent at ${agent.url} answered ${response.status}.`)
+  const { message, details } = reasonIn(text)
+  throw new RequestRefused(
+    message ?? `The agent at ${agent.url} answered ${response.status}.`,
+    details,
+  )
 }
 
-function reasonIn(text: string): string | undefined {
+function reasonIn(text: string): { message?: string; details?: JsonObject } {
   try {
-    const { message } = (JSON.parse(text) as { error: { message?: unknown } }).error
-    return typeof message === 'string' ? message : undefined
+    const { message, details } = (parseJson(text) as { error: JsonObject }).error
+    return {
+      ...(typeof message === 'string' && { message }),
+      ...(isObject(details) && { details }),
+    }
   } catch {
-    return undefined
+    return {}
+  }
+}
+
+/** Why one of our own routes refused. */
+export class RequestRefused extends Error {
+  readonly details: JsonObject
+
+  constructor(message: string, details: JsonObject = {}) {
+    super(message)
+    this.details = details
   }
 }
 
 /** Why a prompt was refused, as ComfyUI says it. */
 export interface Refusal {
-  readonly error: { readonly type: string; readonly message: string; readonly details: string }
-  readonly node_errors: {
-    readonly [nodeId: string]: {
-      readonly class_type: string
-      readonly errors: readonly { readonly message: string; readonly details: string }[]
-    }
-  }
+  readonly error: Problem
+  readonly node_errors: NodeErrors
 }
 
 export class PromptRefused extends Error {
@@ -122,7 +135,7 @@ export class PromptRefused extends Error {
 export interface SubmittedJob {
   readonly id: string
   /** Outputs of the prompt that do not run because they failed validation. */
-  readonly skipped: Refusal['node_errors']
+  readonly skipped: NodeErrors
 }
 
 /** What is to run, and the drawing that its pictures are to carry. */
@@ -149,7 +162,7 @@ export async function submitPrompt(
   if (!response.ok) throw unexpected('POST /prompt', response.status)
   return {
     id: String(body.prompt_id),
-    skipped: (body.node_errors ?? {}) as unknown as Refusal['node_errors'],
+    skipped: (body.node_errors ?? {}) as unknown as NodeErrors,
   }
 }
 

@@ -60,7 +60,9 @@ async function run(given: Arguments): Promise<number> {
   const definitions = await definitionsFor(textOf(given, 'object-info'), settings)
   if (workflow === undefined) console.error('This is a prompt already.')
   const converted: Prompt =
-    workflow === undefined ? prompt! : convertAloud(workflow, definitions, console.error)
+    workflow === undefined
+      ? prompt!
+      : (convertAloud(workflow, definitions, console.error) as Prompt)
   const seed = textOf(given, 'seed')
   const seeded = seed === undefined ? converted : seedPrompt(converted, seed)
   console.log(stringifyJson(editPrompt(seeded, textsOf(given, 'set'), definitions), 2))

@@ -1,7 +1,9 @@
 /** `comfymesh plan`: what would run where, and why, before anything runs. */
-import { stringifyJson } from '@comfymesh/protocol/json'
-import { withAgent } from './agent-access.ts'
-import { requestJson } from './agent-client.ts'
+import { type JsonObject, stringifyJson } from '@comfymesh/protocol/json'
+import type { Prompt } from '@comfymesh/protocol/workflow'
+import type { NodeErrors } from '../planning/problem.ts'
+import { type AgentAccess, withAgent } from './agent-access.ts'
+import { nodeDefinitions, PromptRefused, RequestRefused, requestJson } from './agent-client.ts'
 import {
   type Arguments,
   isGiven,
@@ -13,8 +15,10 @@ import {
   UsageError,
 } from './arguments.ts'
 import type { Command } from './command.ts'
-import { readGraph } from './graph-file.ts'
+import { convertToRun } from './conversion.ts'
+import { type GraphFile, readGraph } from './graph-file.ts'
 import { planLines, type ShownPlan } from './plan-view.ts'
+import { tellRefusal } from './refusal.ts'
 import { loadSettings } from './settings.ts'
 import { terminalAt } from './terminal.ts'
 
@@ -57,13 +61,38 @@ async function run(given: Arguments): Promise<number> {
   const affinity = Object.fromEntries(textsOf(given, 'on').map(bindingOf))
   const options = { affinity, ...(fallback !== undefined && { fallback }) }
   return withAgent(loadSettings({ flags: settingFlags(given) }), async (agent) => {
-    const { prompt, workflow } = file
-    const body = stringifyJson({ prompt, workflow, extra_data: { comfymesh: options } })
-    const shown = await requestJson(agent, '/v1/plan', { method: 'POST', body })
-    const lines = () => planLines(shown as unknown as ShownPlan, terminalAt(process.stdout))
-    for (const line of isGiven(given, 'json') ? [stringifyJson(shown)] : lines()) console.log(line)
-    return 0
+    const asJson = isGiven(given, 'json')
+    const prompt = await promptOf(file, agent)
+    try {
+      const shown = await requestPlan(agent, prompt, options)
+      const lines = () => planLines(shown as unknown as ShownPlan, terminalAt(process.stdout))
+      for (const line of asJson ? [stringifyJson(shown)] : lines()) console.log(line)
+      return 0
+    } catch (error) {
+      if (!(error instanceof PromptRefused)) throw error
+      return tellRefusal(agent, { refusal: error.refusal, prompt, asJson })
+    }
   })
+}
+
+async function promptOf({ prompt, workflow }: GraphFile, agent: AgentAccess): Promise<Prompt> {
+  return prompt ?? convertToRun(workflow!, await nodeDefinitions(agent), console.error)
+}
+
+/** @throws PromptRefused when validation found nothing that can run. */
+async function requestPlan(agent: AgentAccess, prompt: Prompt, options: JsonObject) {
+  const body = stringifyJson({ prompt, extra_data: { comfymesh: options } })
+  try {
+    return await requestJson(agent, '/v1/plan', { method: 'POST', body })
+  } catch (error) {
+    if (!(error instanceof RequestRefused)) throw error
+    const { type, nodeErrors } = error.details
+    if (typeof type !== 'string' || nodeErrors === undefined) throw error
+    throw new PromptRefused({
+      error: { type, message: error.message, details: '', extra_info: {} },
+      node_errors: nodeErrors as unknown as NodeErrors,
+    })
+  }
 }
 
 /** @throws UsageError */

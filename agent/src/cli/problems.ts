@@ -2,7 +2,6 @@
 import { type ErrorReport, MeshError } from '@comfymesh/protocol/errors'
 import { titleOf } from '@comfymesh/protocol/prompt-nodes'
 import type { Prompt } from '@comfymesh/protocol/workflow'
-import type { Refusal } from './agent-client.ts'
 import { UsageError } from './arguments.ts'
 
 /** `KSampler (node 3)`, or `"My sampler" (KSampler, node 3)` where the user named it. */
@@ -10,26 +9,10 @@ export function nodeName(prompt: Prompt, nodeId: string): string {
   const node = prompt[nodeId]
   if (node === undefined) return `node ${nodeId}`
   const title = titleOf(node)
-  return title === node.class_type
+  const { class_type: className }: { readonly class_type?: unknown } = node
+  return className === undefined || title === className
     ? `${title} (node ${nodeId})`
-    : `"${title}" (${node.class_type}, node ${nodeId})`
-}
-
-/** Why a prompt was not accepted, a line a complaint. */
-export function refusalLines({ error, node_errors }: Refusal, prompt: Prompt): string[] {
-  const lines = complaintLines(node_errors, prompt)
-  if (lines.length > 0) return lines
-  const details = error.details ? ` ${error.details}` : ''
-  return [`${error.message}${details}`]
-}
-
-export function complaintLines(nodeErrors: Refusal['node_errors'], prompt: Prompt): string[] {
-  return Object.entries(nodeErrors).flatMap(([nodeId, { errors }]) =>
-    errors.map(({ message, details }) => {
-      const about = details ? ` (${details})` : ''
-      return `${nodeName(prompt, nodeId)}: ${message}${about}`
-    }),
-  )
+    : `"${title}" (${className}, node ${nodeId})`
 }
 
 /** Why a job failed, and at which node. */

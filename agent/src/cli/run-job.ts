@@ -8,8 +8,8 @@ import {
 } from './agent-client.ts'
 import { onInterruption } from './interruption.ts'
 import { type FollowedJob, type JobTrace, tracedSoFar, traceJob } from './job-trace.ts'
-import { complaintLines } from './problems.ts'
 import { createProgressDisplay } from './progress-display.ts'
+import { complaintLines } from './refusal.ts'
 import { terminalAt } from './terminal.ts'
 
 /**

@@ -15,11 +15,12 @@ import {
   textsOf,
 } from './arguments.ts'
 import type { Command } from './command.ts'
-import { convertAloud } from './conversion.ts'
+import { convertToRun } from './conversion.ts'
 import { type GraphFile, readGraph } from './graph-file.ts'
 import { reportJson, summaryLines } from './job-summary.ts'
-import { failureLine, refusalLines } from './problems.ts'
+import { failureLine } from './problems.ts'
 import { editPrompt, seedPrompt } from './prompt-edits.ts'
+import { tellRefusal } from './refusal.ts'
 import { runJob } from './run-job.ts'
 import { preparePictureFolder, savePictures } from './saved-pictures.ts'
 import type { SettingKey } from './setting-rows.ts'
@@ -116,13 +117,7 @@ async function runOn(
     return job.state.status === 'completed' ? 0 : 1
   } catch (error) {
     if (!(error instanceof PromptRefused)) throw error
-    const lines = refusalLines(error.refusal, prompt)
-    if (asJson) console.log(stringifyJson({ status: 'refused', problems: lines }))
-    else {
-      console.error('The prompt was not accepted:')
-      for (const line of lines) console.error(`  ${line}`)
-    }
-    return 2
+    return tellRefusal(agent, { refusal: error.refusal, prompt, asJson })
   }
 }
 
@@ -131,7 +126,7 @@ async function promptOf(file: GraphFile, agent: AgentAccess, given: Arguments): 
   const seed = textOf(given, 'seed')
   const isReady = file.prompt !== undefined && edits.length === 0
   const definitions = isReady ? {} : await nodeDefinitions(agent)
-  const prompt = file.prompt ?? convertAloud(file.workflow!, definitions, console.error)
+  const prompt = file.prompt ?? convertToRun(file.workflow!, definitions, console.error)
   const seeded = seed === undefined ? prompt : seedPrompt(prompt, seed)
   return editPrompt(seeded, edits, definitions)
 }

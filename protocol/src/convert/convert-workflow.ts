@@ -13,6 +13,7 @@ import { applyPrimitives } from './primitive.ts'
 import { type HostValues, instancesHaveValues, readHostValues } from './promoted-widgets.ts'
 import { resolveInput } from './resolve-link.ts'
 import { replaceInText, resolveDynamicPrompt } from './text-replacement.ts'
+import { unknownClassMessage } from './unknown-class.ts'
 import { settingsOf, typeOf } from './widget-types.ts'
 
 export interface ConversionOptions {
@@ -27,6 +28,8 @@ export interface ConversionWarning {
   readonly message: string
   /** The node in question, by its id in the prompt. */
   readonly nodeId?: NodeId
+  /** The class of that node, where the warning is that nobody knows it. */
+  readonly unknownClass?: string
 }
 
 /** A prompt whose nodes have no class where nobody knows it; validation says so then. */
@@ -58,9 +61,11 @@ export function convertWorkflow(
   options: ConversionOptions,
 ): Conversion {
   const warnings = new Map<string, ConversionWarning>()
-  const warn = (message: string, nodeId?: NodeId) => {
-    warnings.set(`${nodeId} ${message}`, { message, ...(nodeId !== undefined && { nodeId }) })
+  const note = (warning: ConversionWarning) => {
+    warnings.set(`${warning.nodeId} ${warning.message}`, warning)
   }
+  const warn = (message: string, nodeId?: NodeId) =>
+    note({ message, ...(nodeId !== undefined && { nodeId }) })
   const document = readDocument(workflow, warn)
   const root = expandWorkflow(document, definitions)
   const nodes = allNodes(root)
@@ -70,7 +75,7 @@ export function convertWorkflow(
   const prompt = new Map<NodeId, ConvertedPrompt[NodeId]>()
   for (const node of nodes) {
     if (node.kind !== 'executed' || isLeftOut(node)) continue
-    if (node.className === undefined) warn(unknownClass(node), node.id)
+    if (node.className === undefined) note(unknownClass(node))
     const serialize = (widget: Widget) => serializeWidget(widget, node, options, replaced)
     prompt.set(node.id, promptNode(node, serialize, { hostValues, warn }))
   }
@@ -194,9 +199,6 @@ function dropLinksToOthers(prompt: ReadonlyMap<NodeId, ConvertedPrompt[NodeId]>)
   }
 }
 
-function unknownClass({ node }: NodeInstance): string {
-  if (/^workflow[>/]/.test(node.type)) {
-    return `${node.type} is a group node, which is not supported. Ungroup it, or make it a subgraph.`
-  }
-  return `There is no node ${node.type} here. Install the pack that has it, or take it out.`
+function unknownClass({ id, node }: NodeInstance): ConversionWarning {
+  return { nodeId: id, message: unknownClassMessage(node.type), unknownClass: node.type }
 }

@@ -20,7 +20,11 @@ import { bodySchema, readWorkflowBody, type WorkflowBody } from './workflow-body
 
 type Jobs = Pick<JobRunner, 'definitions' | 'submit'>
 
-export const warningSchema = z.object({ message: z.string(), nodeId: z.string().optional() })
+export const warningSchema = z.object({
+  message: z.string(),
+  nodeId: z.string().optional(),
+  unknownClass: z.string().optional().describe('The class of that node, where nobody knows it'),
+})
 
 const acceptedSchema = z.object({
   id: z.string(),
