@@ -1,4 +1,4 @@
-/** Times and sizes as people read them. */
+/** Times, sizes and counts as people read them. */
 
 /** `45 ms`, `1.9 s`, `75 s`, `4 min 5 s`. */
 export function duration(ms: number): string {
@@ -14,4 +14,9 @@ export function byteSize(bytes: number): string {
   const power = bytes < 1 ? 0 : Math.min(units.length - 1, Math.floor(Math.log2(bytes) / 10))
   const value = bytes / 1024 ** power
   return `${value < 10 && power > 0 ? Number(value.toFixed(1)) : Math.round(value)} ${units[power]}`
+}
+
+/** `1 file`, `3 files`. @param many what more than one are called, where that is not `one` and an s. */
+export function counted(count: number, one: string, many = `${one}s`): string {
+  return `${count} ${count === 1 ? one : many}`
 }

@@ -41,18 +41,43 @@ export function parseArguments(rows: readonly OptionRow[], argv: readonly string
     ]),
   )
   try {
-    const parsed = parseArgs({ args: [...argv], options, allowPositionals: true, strict: true })
+    const parsed = parseArgs({
+      args: joinNumbers(argv, rows),
+      options,
+      allowPositionals: true,
+      strict: true,
+    })
     return { positionals: parsed.positionals, values: parsed.values }
   } catch (error) {
     throw new UsageError(readableProblem(error as NodeJS.ErrnoException, rows))
   }
 }
 
-function readableProblem(error: NodeJS.ErrnoException, rows: readonly OptionRow[]): string {
-  if (error.code !== 'ERR_PARSE_ARGS_UNKNOWN_OPTION') {
-    return error.message.split('\n')[0]!.replace(/^Option '(--[\w-]+) <value>'/, 'Option $1')
+/** `--seed -1` as `--seed=-1`: no option is called by a number, so it can only be meant as the value. */
+function joinNumbers(argv: readonly string[], rows: readonly OptionRow[]): string[] {
+  const takingValues = rows.filter((row) => row.placeholder !== undefined)
+  const flags = new Set(takingValues.map((row) => `--${row.flag}`))
+  const joined: string[] = []
+  for (const word of argv) {
+    const before = joined.at(-1)
+    const isValue = before !== undefined && flags.has(before) && /^-\d/.test(word)
+    if (isValue) joined[joined.length - 1] = `${before}=${word}`
+    else joined.push(word)
   }
-  const given = /'(--?[^']+)'/.exec(error.message)?.[1] ?? ''
+  return joined
+}
+
+function readableProblem(error: NodeJS.ErrnoException, rows: readonly OptionRow[]): string {
+  const given = /'(--?[^' ]+)/.exec(error.message)?.[1] ?? ''
+  if (error.code === 'ERR_PARSE_ARGS_INVALID_OPTION_VALUE') {
+    const row = rows.find(({ flag }) => given === `--${flag}`)
+    if (row?.placeholder === undefined) return `${given} takes no value.`
+    const how = `${given} needs a value: ${given} ${row.placeholder}.`
+    // Of the two, only what is ambiguous has a next word.
+    return /ambiguous/.test(error.message)
+      ? `${how} One that begins with - is written ${given}=-...`
+      : how
+  }
   const meant = closest(
     given.replace(/^-+/, ''),
     rows.map((row) => row.flag),

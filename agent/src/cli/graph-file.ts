@@ -41,17 +41,31 @@ async function readBytes(path: string): Promise<Buffer> {
     return await readFile(path)
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
-    const reason = code === 'ENOENT' ? 'there is no such file' : (code ?? String(error))
+    const reason = unreadable[code ?? ''] ?? code ?? String(error)
     throw new UsageError(`${path} could not be read: ${reason}.`)
   }
 }
 
+const unreadable: { readonly [code: string]: string } = {
+  EACCES: 'this user may not read it',
+  EISDIR: 'it is a folder; name a file in it',
+  ENOENT: 'there is no such file',
+  EPERM: 'this user may not read it',
+}
+
 function parsed(bytes: Buffer, name: string): JsonValue {
+  const text = bytes.toString('utf8').replace(/^\uFEFF/, '')
+  if (text.trim() === '') throw new UsageError(`${name} is empty.`)
   try {
-    return parseJson(bytes.toString('utf8').replace(/^\uFEFF/, ''))
+    return parseJson(text)
   } catch (error) {
-    throw new UsageError(`${name} is not valid JSON: ${(error as Error).message}.`)
+    throw new UsageError(`${name} is not valid JSON: ${jsonProblem((error as Error).message)}.`)
   }
+}
+
+/** V8 says `Unexpected token 'o', "not js"... is not valid JSON`, with the line breaks of the file. */
+function jsonProblem(message: string): string {
+  return message.replace(/, (.*) is not valid JSON$/s, ' in $1').replace(/(\\n|\s)+/g, ' ')
 }
 
 function graphOfPicture(bytes: Buffer, name: string): GraphFile {

@@ -4,7 +4,7 @@ import type { StageState } from '@comfymesh/protocol/job-stages'
 import type { JsonObject } from '@comfymesh/protocol/json'
 import { titleOf } from '@comfymesh/protocol/prompt-nodes'
 import type { Prompt } from '@comfymesh/protocol/workflow'
-import { duration } from '../base/duration.ts'
+import { counted, duration } from '../base/duration.ts'
 import { type JobTrace, type NodeTrace, preparationMs, stepsPerSecond } from './job-trace.ts'
 import type { Terminal } from './terminal.ts'
 
@@ -47,8 +47,7 @@ function stageLine(stage: StageState, { plan }: JobState, ran: JobTrace): string
   const count = planned.filter(({ id }) => ran.some(({ nodeId }) => nodeId === id)).length
   const where = placement?.peerName ?? stage.peerId
   const on = stage.provider ? ` on ${stage.provider}` : ''
-  const nodes = count === 1 ? '1 node' : `${count} nodes`
-  return `${nodes} ran at ${where}${on} in ${duration(stage.elapsedMs)}`
+  return `${counted(count, 'node')} ran at ${where}${on} in ${duration(stage.elapsedMs)}`
 }
 
 /** How fast a node with steps was, and how long it took to begin. */

@@ -1,6 +1,7 @@
 /** `comfymesh join`: makes this machine a member of the mesh of an invite. */
 import { type Joined, joinedSchema } from '@comfymesh/protocol/mesh'
 import type { AgentSettings } from '../agent.ts'
+import { counted } from '../base/duration.ts'
 import { runningAgent } from './agent-access.ts'
 import { type Arguments, isGiven, onlyPositional, settingFlags } from './arguments.ts'
 import type { Command } from './command.ts'
@@ -39,9 +40,7 @@ async function run(given: Arguments): Promise<number> {
     return 0
   }
   const others = joined.members - 1
-  console.log(
-    `Joined the mesh of ${joined.invitedBy}: ${others} other ${others === 1 ? 'machine' : 'machines'}.`,
-  )
+  console.log(`Joined the mesh of ${joined.invitedBy}: ${counted(others, 'other machine')}.`)
   console.log(agent === undefined ? 'Now: comfymesh start' : 'See them with: comfymesh peers')
   return 0
 }

@@ -6,7 +6,7 @@ import {
   type Rotated,
   rotatedSchema,
 } from '@comfymesh/protocol/mesh'
-import { byteSize } from '../base/duration.ts'
+import { byteSize, counted } from '../base/duration.ts'
 import { neededAgent } from './agent-access.ts'
 import { type Arguments, isGiven, settingFlags, UsageError } from './arguments.ts'
 import type { Command } from './command.ts'
@@ -84,7 +84,7 @@ function detailsOf(peer: MeshPeer, nowMs: number): string[] {
   return [
     state === 'self' ? 'this machine' : (host ?? 'connected'),
     ...devices,
-    ...(jobs > 0 ? [`${jobs} ${jobs === 1 ? 'job' : 'jobs'}`] : []),
+    ...(jobs > 0 ? [counted(jobs, 'job')] : []),
     ...(offer === undefined ? [] : [offer.version]),
   ]
 }

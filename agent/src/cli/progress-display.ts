@@ -2,7 +2,7 @@
 import { isFinished, type JobEvent, type JobState } from '@comfymesh/protocol/job'
 import { titleOf } from '@comfymesh/protocol/prompt-nodes'
 import type { Prompt } from '@comfymesh/protocol/workflow'
-import { duration } from '../base/duration.ts'
+import { counted, duration } from '../base/duration.ts'
 import { type FollowedJob, type JobTrace, type NodeTrace, stepsPerSecond } from './job-trace.ts'
 import type { Terminal } from './terminal.ts'
 
@@ -35,7 +35,7 @@ export function createProgressDisplay(
   function finishedLine(node: NodeTrace): string | undefined {
     const elapsedMs = (node.finishedAtMs ?? node.startedAtMs) - node.startedAtMs
     if (node.cached || (elapsedMs < NOTABLE_MS && node.steps === undefined)) return undefined
-    const steps = node.steps ? `${node.steps.max} steps in ` : ''
+    const steps = node.steps ? `${counted(node.steps.max, 'step')} in ` : ''
     return `${terminal.paint('green', '✓')} ${title(node.nodeId)}  ${steps}${duration(elapsedMs)}`
   }
 

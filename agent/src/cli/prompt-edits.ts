@@ -14,6 +14,7 @@ import {
 } from '@comfymesh/protocol/workflow'
 import { closest } from '../base/closest.ts'
 import { UsageError } from './arguments.ts'
+import { nodeName } from './problems.ts'
 
 /**
  * The prompt with the edits made.
@@ -29,7 +30,12 @@ export function editPrompt(
   for (const edit of edits) {
     const { nodeId, input, text } = parseEdit(edit, prompt)
     const node = edited[nodeId]!
-    node.inputs[input] = valueFor(edit, input, text, definitions[node.class_type])
+    const refuse = (problem: string) => new UsageError(`--set ${edit}: ${problem}`)
+    const spec = specOf(input, definitions[node.class_type], refuse)
+    const value = typedValue(spec, text)
+    if (value === undefined)
+      throw refuse(mismatch(spec, text, `the ${input} of ${nodeName(prompt, nodeId)}`))
+    node.inputs[input] = value
   }
   return edited
 }
@@ -77,25 +83,19 @@ function parseEdit(edit: string, prompt: Prompt): Edit {
   return { ...found, text: edit.slice(equals + 1) }
 }
 
-function valueFor(
-  edit: string,
+function specOf(
   input: string,
-  text: string,
   definition: NodeDefinition | undefined,
-): JsonValue {
-  const refuse = (problem: string) => new UsageError(`--set ${edit}: ${problem}`)
+  refuse: (problem: string) => UsageError,
+): InputSpec {
   if (definition === undefined) throw refuse('the agent does not know the class of this node.')
   const specs = { ...definition.input.required, ...definition.input.optional }
   const spec = Object.hasOwn(specs, input) ? specs[input] : undefined
-  if (spec === undefined) {
-    const names = Object.keys(specs)
-    const meant = closest(input, names)
-    const hint = meant === undefined ? `It has: ${names.join(', ')}.` : `Did you mean ${meant}?`
-    throw refuse(`${definition.display_name} has no input '${input}'. ${hint}`)
-  }
-  const value = typedValue(spec, text)
-  if (value === undefined) throw refuse(`${input} ${expectation(spec)}.`)
-  return value
+  if (spec !== undefined) return spec
+  const names = Object.keys(specs)
+  const meant = closest(input, names)
+  const hint = meant === undefined ? `It has: ${names.join(', ')}.` : `Did you mean ${meant}?`
+  throw refuse(`${definition.display_name} has no input '${input}'. ${hint}`)
 }
 
 /** The text as a value of the input's type; undefined when it is none. */
@@ -126,17 +126,26 @@ function integer(text: string): number | bigint {
 
 const MOST_OPTIONS_SHOWN = 30
 
-function expectation([type]: InputSpec): string {
-  if (typeof type !== 'string') {
-    const shown = type.slice(0, MOST_OPTIONS_SHOWN).join(', ')
-    const more =
-      type.length > MOST_OPTIONS_SHOWN ? `, and ${type.length - MOST_OPTIONS_SHOWN} more` : ''
-    return type.length === 0 ? 'has nothing to choose from' : `is one of: ${shown}${more}`
-  }
-  const named: { readonly [type: string]: string } = {
-    INT: 'is a whole number',
-    FLOAT: 'is a number',
-    BOOLEAN: 'is true or false',
-  }
-  return named[type] ?? `is a ${type} that comes from another node and cannot be typed`
+/** Why a text is no value of this input, and what is. @param which the input and its node in words. */
+function mismatch([type]: InputSpec, text: string, which: string): string {
+  if (typeof type !== 'string') return noSuchOption(type.map(String), text, which)
+  const expected = expectations[type]
+  if (expected !== undefined) return `${which} should be ${expected}, not '${text}'.`
+  return `${which} is a ${type} that comes from another node and cannot be typed.`
+}
+
+const expectations: { readonly [type: string]: string } = {
+  INT: 'a whole number',
+  FLOAT: 'a number',
+  BOOLEAN: 'true or false',
+}
+
+function noSuchOption(options: readonly string[], text: string, which: string): string {
+  if (options.length === 0) return `${which} has nothing to choose from.`
+  const meant = closest(text, options)
+  const hint = meant === undefined ? '' : ` Did you mean ${meant}?`
+  const more = options.length - MOST_OPTIONS_SHOWN
+  const shown = options.slice(0, MOST_OPTIONS_SHOWN).join(', ')
+  const rest = more > 0 ? `, and ${more} more` : ''
+  return `${which} cannot be '${text}'.${hint} Choose one of: ${shown}${rest}.`
 }

@@ -21,6 +21,27 @@ export function queueLines(
   ]
 }
 
+/** What became of jobs that were cancelled, by the queue after it. */
+export function cancelledLines(ids: readonly string[], { jobs }: Queue): string[] {
+  const isLeft = (id: string) => jobs.some((job) => job.id === id)
+  const ending = ids.filter(isLeft)
+  const ended = ids.filter((id) => !isLeft(id))
+  return [
+    ...(ended.length > 0 ? [`Cancelled: ${named(ended)}.`] : []),
+    ...(ending.length > 0
+      ? [`Being cancelled (the step that runs is its last): ${named(ending)}.`]
+      : []),
+  ]
+}
+
+const MOST_NAMED = 5
+
+function named(ids: readonly string[]): string {
+  const short = ids.slice(0, MOST_NAMED).map((id) => id.slice(0, SHORT_ID))
+  const more = ids.length > MOST_NAMED ? [`${ids.length - MOST_NAMED} more`] : []
+  return [...short, ...more].join(', ')
+}
+
 function table(jobs: readonly QueuedJob[], { paint }: Terminal): string[] {
   const rows = jobs.map((job, index) => [
     String(index + 1),

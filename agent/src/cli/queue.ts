@@ -6,7 +6,7 @@ import type { AgentAddress } from './agent-client.ts'
 import { type Arguments, isGiven, settingFlags, UsageError } from './arguments.ts'
 import type { Command } from './command.ts'
 import { changeQueue, type Queue, readQueue } from './queue-client.ts'
-import { chosenJob, queueLines } from './queue-view.ts'
+import { cancelledLines, chosenJob, queueLines } from './queue-view.ts'
 import { settingRows } from './setting-rows.ts'
 import { loadSettings } from './settings.ts'
 import { terminalAt } from './terminal.ts'
@@ -67,7 +67,11 @@ async function run(given: Arguments): Promise<number> {
 async function show(agent: AgentAddress, told: JsonObject | undefined, asJson: boolean) {
   const queue = await readQueue(agent)
   if (asJson) console.log(stringifyJson({ ...told, ...queue }))
-  else for (const line of queueLines(queue, terminalAt(process.stdout))) console.log(line)
+  else {
+    const cancelled = told?.cancelled as readonly string[] | undefined
+    const lines = queueLines(queue, terminalAt(process.stdout))
+    for (const line of [...cancelledLines(cancelled ?? [], queue), ...lines]) console.log(line)
+  }
 }
 
 function nothingMore([word]: readonly string[]): undefined {

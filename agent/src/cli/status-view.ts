@@ -1,5 +1,5 @@
 /** The state of an agent on a terminal. Pure. */
-import { byteSize, duration } from '../base/duration.ts'
+import { byteSize, counted, duration } from '../base/duration.ts'
 import { wrap } from './help.ts'
 import type { Terminal } from './terminal.ts'
 
@@ -116,7 +116,7 @@ function modelsText(checkpoints: AgentStatus['checkpoints']): string {
     return `${name} (${byteSize(sizeBytes)}${resident ? ', in memory' : ''})`
   })
   const more = usable.length > MOST_NAMED ? [`${usable.length - MOST_NAMED} more`] : []
-  const count = usable.length === 1 ? '1 checkpoint' : `${usable.length} checkpoints`
+  const count = counted(usable.length, 'checkpoint')
   const others = unusable === 0 ? '' : `; ${unusable} cannot be used, see \`comfymesh doctor\``
   return `${count}${named.length > 0 ? `: ${[...named, ...more].join(', ')}` : ''}${others}`
 }

@@ -32,13 +32,22 @@ t.test('options of every kind', async (t) => {
   t.notOk(isGiven(none, 'json'))
 })
 
+t.test('a number below 0 is a value, though it begins as an option does', async (t) => {
+  const given = parseArguments(options, ['--out', '-1', '--set', '-2.5', 'a', '--json'])
+  t.equal(textOf(given, 'out'), '-1')
+  t.strictSame(textsOf(given, 'set'), ['-2.5'])
+  t.strictSame(given.positionals, ['a'])
+  t.throws(() => parseArguments(options, ['--json', '-1']), /no option -1/)
+})
+
 t.test('mistakes are told in words', async (t) => {
   const refuses = (argv: string[], message: RegExp) =>
     t.throws(() => parseArguments(options, argv), { constructor: UsageError, message })
   refuses(['--jsn'], /no option --jsn; did you mean --json\?/)
   refuses(['--frobnicate'], /no option --frobnicate\.$/)
-  refuses(['--out'], /--out.*argument missing/)
-  refuses(['--json=1'], /--json/)
+  refuses(['--out'], /^--out needs a value: --out <folder>\.$/)
+  refuses(['--out', '--json'], /^--out needs a value: --out <folder>\. .*--out=-/)
+  refuses(['--json=1'], /^--json takes no value\.$/)
   t.throws(() => onlyPositional(parseArguments(options, []), 'file'), /Say which file/)
   t.throws(() => onlyPositional(parseArguments(options, ['a', 'b']), 'file'), /'b'/)
 })

@@ -59,11 +59,11 @@ t.test('the mesh, as the agent knows it', async (t) => {
   const cellar = { peerId: 'c', name: 'cellar', state: 'away' } as const
   const findings = (...peers: MeshPeers['peers']) => memberFindings({ meshId: 'm', peers })
   t.match(findings(self), [{ state: 'ok', message: /^alone so far/ }])
-  t.match(findings(self, attic), [{ state: 'ok', message: '1 of 1 other machines are connected' }])
+  t.match(findings(self, attic), [{ state: 'ok', message: '1 of 1 other machine connected' }])
   t.match(findings(self, attic, cellar), [
     {
       state: 'note',
-      message: '1 of 2 other machines are connected; away: cellar',
+      message: '1 of 2 other machines connected; away: cellar',
       advice: /--peer/,
     },
   ])

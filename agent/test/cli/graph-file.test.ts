@@ -24,6 +24,8 @@ const folder = t.testdir({
   'other.json': '{"a":1}',
   'empty.json': '{}',
   'broken.json': '{"3":',
+  'text.json': 'not\njson\n',
+  'nothing.json': '\n',
 })
 
 t.test('a prompt, or the prompt of a request', async (t) => {
@@ -59,6 +61,9 @@ t.test('other files are refused with a reason', async (t) => {
   await refused('plain.png', /a picture without a workflow/)
   await refused('cut.png', /no whole PNG file/)
   await refused('broken.json', /not valid JSON/)
+  await refused('text.json', /text\.json is not valid JSON: Unexpected token 'o' in "not json "\.$/)
+  await refused('nothing.json', /nothing\.json is empty\.$/)
+  await refused('.', /could not be read: it is a folder; name a file in it\.$/)
   await refused('absent.json', /there is no such file/)
 })
 

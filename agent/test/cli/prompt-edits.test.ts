@@ -63,11 +63,13 @@ t.test('mistakes are told with what would be right', async (t) => {
   refuses('CLIPTextEncode.text=x', /by its id: 6, 7/)
   refuses('3.stps=1', /KSampler has no input 'stps'. Did you mean steps\?/)
   refuses('3.frobnicate=1', /It has: seed, steps/)
-  refuses('3.steps=1.5', /steps is a whole number/)
-  refuses('3.cfg=', /cfg is a number/)
+  refuses('3.steps=1.5', /the steps of KSampler \(node 3\) should be a whole number, not '1\.5'/)
+  refuses('3.cfg=', /the cfg of KSampler \(node 3\) should be a number/)
   refuses('3.flag=maybe', /true or false/)
-  refuses('3.sampler_name=eulr', /one of: euler, heun/)
-  refuses('3.model=x', /a MODEL that comes from another node/)
+  const eulr =
+    /sampler_name of KSampler \(node 3\) cannot be 'eulr'\. Did you mean euler\? Choose one of: euler, heun\./
+  refuses('3.sampler_name=eulr', eulr)
+  refuses('3.model=x', /the model of KSampler \(node 3\) is a MODEL that comes from another node/)
   refuses('12.x=1', /does not know the class/)
   refuses('3.toString=1', /no input 'toString'/)
 })

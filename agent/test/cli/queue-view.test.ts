@@ -1,6 +1,6 @@
 import t from 'tap'
 import type { Queue, QueuedJob } from '../../src/cli/queue-client.ts'
-import { chosenJob, queueLines } from '../../src/cli/queue-view.ts'
+import { cancelledLines, chosenJob, queueLines } from '../../src/cli/queue-view.ts'
 import { plainTerminal } from './terminals.ts'
 
 const job = (id: string, more: Partial<QueuedJob> = {}): QueuedJob => ({
@@ -32,6 +32,16 @@ t.test('the queue as a table', async (t) => {
   ])
   const empty = { paused: true, pausedAtMs: 0, summary: 'paused, 0 queued, 0 running', jobs: [] }
   t.match(queueLines(empty, plainTerminal), [empty.summary, /paused since .*queue resume/])
+})
+
+t.test('what became of cancelled jobs', async (t) => {
+  t.strictSame(cancelledLines(['cccc4444-0000', 'aaaa1111-0000'], queue), [
+    'Cancelled: cccc4444.',
+    'Being cancelled (the step that runs is its last): aaaa1111.',
+  ])
+  const many = Array.from({ length: 7 }, (_, index) => `dddd000${index}-0000`)
+  t.match(cancelledLines(many, queue), [/^Cancelled: dddd0000, .*, dddd0004, 2 more\.$/])
+  t.strictSame(cancelledLines([], queue), [])
 })
 
 t.test('which job is meant', async (t) => {

@@ -3,7 +3,7 @@
 import { type JobState, plansOf } from '@comfymesh/protocol/job'
 import type { StageAttempt } from '@comfymesh/protocol/job-stages'
 import { titleOf } from '@comfymesh/protocol/prompt-nodes'
-import { byteSize, duration } from '../../base/duration.ts'
+import { byteSize, counted, duration } from '../../base/duration.ts'
 import type { Terminal } from '../terminal.ts'
 
 const BAR_WIDTH = 30
@@ -41,10 +41,9 @@ export function createStory(terminal: Terminal, write: (line: string) => void): 
 export function outcomeLine(state: JobState): string {
   const { stages, startedAtMs = 0, finishedAtMs = startedAtMs, transferBytes } = state
   const names = [...new Set(stages.map(({ peerId }) => peerName(state, peerId)))]
-  const count = stages.length === 1 ? '1 stage' : `${stages.length} stages`
   const moved = transferBytes === 0 ? '0 bytes' : byteSize(transferBytes)
   const took = duration(finishedAtMs - startedAtMs)
-  return `${count} on ${names.join(' and ')}, ${moved} between machines, ${took}`
+  return `${counted(stages.length, 'stage')} on ${names.join(' and ')}, ${moved} between machines, ${took}`
 }
 
 export function peerName(state: JobState, peerId: string): string {

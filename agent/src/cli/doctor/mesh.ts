@@ -3,6 +3,7 @@ import { createSocket } from 'node:dgram'
 import { createServer } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import { type MeshPeers, meshPeersSchema } from '@comfymesh/protocol/mesh'
+import { counted } from '../../base/duration.ts'
 import type { Finding } from '../../doctor/finding.ts'
 import { announcedInterfaces } from '../../mesh/interfaces.ts'
 import { storedMembership } from '../../mesh/membership-store.ts'
@@ -38,7 +39,8 @@ export function memberFindings({ problem, peers }: MeshPeers): Finding[] {
     return [{ check: CHECK, state: 'ok', message, data: { members: 1 } }]
   }
   const away = others.filter(({ state }) => state === 'away').map(({ name }) => name)
-  const message = `${others.length - away.length} of ${others.length} other machines are connected`
+  const connected = others.length - away.length
+  const message = `${connected} of ${counted(others.length, 'other machine')} connected`
   const data = { members: peers.length, away }
   if (away.length === 0) return [{ check: CHECK, state: 'ok', message, data }]
   const advice = `Where ${away.join(', ')} should be there: is its agent running, is it on this network, and does its firewall let the ports of the mesh in? What multicast does not reach is named with --peer; who is gone for good is removed with \`comfymesh peers remove\`.`
