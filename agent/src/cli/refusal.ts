@@ -69,13 +69,6 @@ export function complaintLines(nodeErrors: NodeErrors, prompt: Prompt): string[]
 
 type Advice = (problem: Problem, prompt: Prompt, nodeId: NodeId) => string | undefined
 
-/** What to do about a problem whose words alone do not say it, by its type. */
-const adviceOn: { readonly [problemType: string]: Advice | undefined } = {
-  value_not_in_list: missingModelAdvice,
-  exception_during_validation: lostLinkAdvice,
-  exception_during_inner_validation: lostLinkAdvice,
-}
-
 /** The folder that the files of an input come from. */
 const folderOf: { readonly [input: string]: string | undefined } = {
   ckpt_name: 'checkpoints',
@@ -85,17 +78,27 @@ const folderOf: { readonly [input: string]: string | undefined } = {
   vae_name: 'vae',
 }
 
-function missingModelAdvice({ extra_info }: Problem): string | undefined {
+/** A model that no machine has, or a value of a list that is too long to be in the words. */
+const unknownValueAdvice: Advice = ({ details, extra_info }, prompt, nodeId) => {
   const folder = folderOf[String(extra_info.input_name)]
-  if (folder === undefined) return undefined
-  return (
-    `Choose one of the list, put the file into the ${folder} folder of a machine, or start its ` +
-    'agent with --models and your models folder; `comfymesh doctor` tells what was found where.'
-  )
+  if (folder !== undefined) {
+    return (
+      `No machine offers it: put the file into the ${folder} folder of one, or start its agent with ` +
+      '--models and your models folder; `comfymesh doctor` tells what was found where.'
+    )
+  }
+  if (!details.includes('list of length')) return undefined
+  return `GET /object_info/${prompt[nodeId]?.class_type} lists what is possible.`
+}
+
+const wrongLinkAdvice: Advice = ({ extra_info: { input_name, linked_node } }, prompt) => {
+  const [source] = Array.isArray(linked_node) ? linked_node : []
+  const name = nodeName(prompt, String(source))
+  return `Link ${input_name} to an output of its own type; now it is linked to ${name}.`
 }
 
 /** Python only says the id that it did not find. */
-function lostLinkAdvice(_: Problem, prompt: Prompt, nodeId: NodeId): string | undefined {
+const lostLinkAdvice: Advice = (_, prompt, nodeId) => {
   const lost = Object.entries(prompt[nodeId]?.inputs ?? {}).flatMap(([input, value]) => {
     const source = Array.isArray(value) && value.length === 2 ? String(value[0]) : undefined
     return source === undefined || Object.hasOwn(prompt, source) ? [] : [{ input, source }]
@@ -105,4 +108,12 @@ function lostLinkAdvice(_: Problem, prompt: Prompt, nodeId: NodeId): string | un
   const which =
     lost.length === 1 ? 'which the prompt does not have' : 'none of which the prompt has'
   return `Its input ${links.join(', ')}, ${which}. Add that node, or link the input to another.`
+}
+
+/** What to do about a problem whose words alone do not say it, by its type. */
+const adviceOn: { readonly [problemType: string]: Advice | undefined } = {
+  value_not_in_list: unknownValueAdvice,
+  return_type_mismatch: wrongLinkAdvice,
+  exception_during_validation: lostLinkAdvice,
+  exception_during_inner_validation: lostLinkAdvice,
 }

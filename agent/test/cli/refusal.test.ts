@@ -48,7 +48,7 @@ t.test('a model that no machine has: where models are looked for', async (t) => 
   })
   t.match(
     line,
-    /^CheckpointLoaderSimple \(node 1\): Value not in list \(ckpt_name: 'sdxl.safetensors' not in .*the checkpoints folder.*--models.*comfymesh doctor/,
+    /^CheckpointLoaderSimple \(node 1\): Value not in list \(ckpt_name: 'sdxl.safetensors' not in .*No machine offers it: .*the checkpoints folder.*--models.*comfymesh doctor/,
   )
 })
 
@@ -63,6 +63,24 @@ t.test('a link to a node that is not there: which, and at which input', async (t
   )
   const outer = await linesOf({ '9': save as Prompt[string] })
   t.match(outer, [/SaveImage \(node 9\): .*Its input images is linked to node 8, which the prompt/])
+})
+
+t.test('a value of a long list, and a link of another type', async (t) => {
+  const lines = await linesOf({
+    '3': {
+      class_type: 'KSampler',
+      inputs: {
+        ...{ seed: 1, steps: 1, cfg: 1, denoise: 1, sampler_name: 'oiler', scheduler: 'normal' },
+        ...{ model: ['5', 0], positive: ['5', 0], negative: ['5', 0], latent_image: ['5', 0] },
+      },
+    },
+    '5': { class_type: 'EmptyLatentImage', inputs: { width: 64, height: 64, batch_size: 1 } },
+    '8': { class_type: 'VAEDecode', inputs: { samples: ['3', 0], vae: ['5', 0] } },
+    '9': save as Prompt[string],
+  })
+  const lineWith = (text: string) => lines.find((line) => line.includes(text))
+  t.match(lineWith('oiler'), /GET \/object_info\/KSampler lists what is possible\.$/)
+  t.match(lineWith('(model,'), /Link model to .*; now it is linked to EmptyLatentImage \(node 5\)/)
 })
 
 t.test('no outputs: what to add', async (t) => {
