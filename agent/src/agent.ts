@@ -62,6 +62,8 @@ export interface AgentSettings {
   readonly allowedOrigins?: readonly string[]
   /** Models, and the input, output and temp folders. Absolute paths. */
   readonly folders: FolderSettings
+  /** Files in the format of ComfyUI's extra_model_paths.yaml that some of the folders are from. */
+  readonly extraModelPaths?: readonly string[]
   /** The user's own files, as under ComfyUI's `--user-directory`. Absolute path. */
   readonly userDir: string
   /** CPU threads of the model sessions; undefined lets the executor choose. */

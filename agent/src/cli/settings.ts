@@ -10,11 +10,11 @@ import envPaths from 'env-paths'
 import { parse } from 'yaml'
 import type { AgentSettings } from '../agent.ts'
 import { makeFolder } from '../base/make-folder.ts'
+import { readExtraModelPaths } from '../models/extra-model-paths.ts'
 import {
   joinModelPaths,
   modelPathsBelow,
   modelRoot,
-  readExtraModelPaths,
   shippedModels,
   userPath,
 } from '../models/model-paths.ts'
@@ -24,6 +24,7 @@ import {
   type SettingRow,
   settingRows,
 } from './setting-rows.ts'
+import type { Environment } from './unknown-variables.ts'
 
 export const SETTINGS_FILE = 'comfymesh.yaml'
 
@@ -35,7 +36,7 @@ export type RawSettings = { readonly [K in SettingKey]?: string | readonly strin
 /** Where settings may come from; all of it is passed in, so that tests can say it. */
 export interface SettingSources {
   readonly flags?: RawSettings
-  readonly environment?: { readonly [name: string]: string | undefined }
+  readonly environment?: Environment
   /** Relative paths of flags and environment are relative to this folder. */
   readonly workingDir?: string
   /** Used where nobody names a data folder. */
@@ -104,13 +105,14 @@ function meshOptions({ meshPort, peer, discovery }: GivenSettings): AgentSetting
 function foldersFor(
   given: GivenSettings,
   dataDir: string,
-): Pick<AgentSettings, 'folders' | 'userDir'> {
+): Pick<AgentSettings, 'folders' | 'extraModelPaths' | 'userDir'> {
   const roots = (given.models ?? []).map(modelRoot)
   const comfyui = roots.find((root) => root.comfyui !== undefined)?.comfyui
   const lookedFor = [dataDir, ...(comfyui === undefined ? [] : [comfyui])]
     .map((folder) => join(folder, 'extra_model_paths.yaml'))
     .filter((file) => existsSync(file))
-  const extras = (given.extraModelPaths ?? lookedFor).map((file) => readExtraModelPaths(file))
+  const extraModelPaths = given.extraModelPaths ?? lookedFor
+  const extras = extraModelPaths.map((file) => readExtraModelPaths(file))
   const folders = {
     models: joinModelPaths(
       ...extras.map((extra) => extra.first),
@@ -124,13 +126,10 @@ function foldersFor(
     // Never ComfyUI's own: a temp folder is emptied at every start.
     temp: join(dataDir, 'temp'),
   }
-  return { folders, userDir: given.userDir ?? join(comfyui ?? dataDir, 'user') }
+  return { folders, extraModelPaths, userDir: given.userDir ?? join(comfyui ?? dataDir, 'user') }
 }
 
-function fromEnvironment(
-  environment: { readonly [name: string]: string | undefined },
-  workingDir: string,
-): GivenSettings {
+function fromEnvironment(environment: Environment, workingDir: string): GivenSettings {
   const raw: { [K in SettingKey]?: string | string[] } = {}
   for (const key of keys) {
     const row: SettingRow = settingRows[key]

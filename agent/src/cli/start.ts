@@ -4,12 +4,14 @@ import type { Agent, AgentSettings } from '../agent.ts'
 import { byteSize } from '../base/duration.ts'
 import { version } from '../base/version.ts'
 import { FRONTEND_PATH } from '../gateway/frontend-folder.ts'
+import { doubtsAboutPaths } from '../models/extra-model-paths.ts'
 import { ModelFolders, type ModelKind } from '../models/folders.ts'
 import { leaveServingRecord } from '../store/serving-record.ts'
 import { type Arguments, settingFlags, settingOptions, UsageError } from './arguments.ts'
 import type { Command } from './command.ts'
 import { loadSettings, offerSettingsFile } from './settings.ts'
 import { terminalAt } from './terminal.ts'
+import { type Environment, unknownVariables } from './unknown-variables.ts'
 
 export const startCommand: Command = {
   name: 'start',
@@ -43,8 +45,11 @@ async function run(given: Arguments): Promise<number> {
   const { startAgent } = await import('../agent.ts')
   const agent = await startAgent(settings)
   const forget = leaveRecord(settings.dataDir, agent)
-  for (const line of greeting(agent, settings)) console.log(line)
+  for (const line of greeting(agent, settings, process.env)) console.log(line)
+  const stopping = new AbortController()
+  tellOfUnusableModels(settings, stopping.signal).catch((error) => console.error(error.message))
   await told
+  stopping.abort()
   // While the data folder is still ours: the next agent leaves its own.
   forget()
   await agent.stop()
@@ -80,6 +85,7 @@ function toldToStop(): Promise<void> {
 export function greeting(
   { url, token }: Pick<Agent, 'url' | 'token'>,
   settings: AgentSettings,
+  environment: Environment,
 ): string[] {
   const { paint } = terminalAt(process.stdout)
   const folders = new ModelFolders(settings.folders)
@@ -92,8 +98,39 @@ export function greeting(
     ...(settings.frontend === undefined ? [] : [`  frontend  ${url}${FRONTEND_PATH}/`]),
     ...(token === undefined ? [] : links(url, token, settings)),
     ...(settings.token === false ? [paint('yellow', openToAll(settings.host))] : []),
+    ...inVain(settings, environment).map((line) => paint('yellow', line)),
     paint('dim', 'Ctrl-C stops it.'),
   ]
+}
+
+/** What the user wrote down and has no effect: a line each, for `doctor` tells the rest. */
+function inVain({ extraModelPaths = [] }: AgentSettings, environment: Environment): string[] {
+  return [
+    ...unknownVariables(environment).map(({ name, meant }) => {
+      const advice = meant === undefined ? '' : `; did you mean ${meant}?`
+      return `Warning: the variable ${name} is no setting and has no effect${advice}`
+    }),
+    ...extraModelPaths.flatMap((file) => {
+      const count = doubtsAboutPaths(file).length
+      if (count === 0) return []
+      const what = count === 1 ? 'folder or key in' : 'folders or keys in'
+      return `Warning: ${count} ${what} ${file} cannot be used; \`comfymesh doctor\` says which and why.`
+    }),
+  ]
+}
+
+/** After the greeting, since each header is read: nobody waits for it. */
+async function tellOfUnusableModels(
+  { folders }: AgentSettings,
+  signal: AbortSignal,
+): Promise<void> {
+  // Loaded on demand: nobody waits for this either.
+  const { unusableModels } = await import('../doctor/model-files.ts')
+  const { length } = await unusableModels(new ModelFolders(folders), signal)
+  if (length === 0 || signal.aborted) return
+  const what = length === 1 ? '1 model file cannot' : `${length} model files cannot`
+  const line = `Warning: ${what} be used; \`comfymesh doctor\` says which and why.`
+  console.error(terminalAt(process.stderr).paint('yellow', line))
 }
 
 /** The pages to open; whoever has one of these links can use the agent. */

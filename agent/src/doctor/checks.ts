@@ -9,11 +9,14 @@ import type { Finding } from './finding.ts'
 import { checkDisk, checkFolders } from './folders.ts'
 import { checkMemory, checkNode } from './machine.ts'
 import { checkModels } from './model-files.ts'
+import { checkModelPaths } from './model-paths.ts'
 
 /** What of an agent's settings is examined. */
 export interface ExaminedSettings {
   readonly dataDir: string
   readonly folders: FolderSettings
+  /** Files in the format of ComfyUI's extra_model_paths.yaml that some of the folders are from. */
+  readonly extraModelPaths?: readonly string[]
   /** CPU threads of the model sessions. */
   readonly threads?: number
   /** The only provider that may be used; the best that works where absent. */
@@ -31,6 +34,7 @@ export const machineChecks: readonly Check<ExaminedSettings>[] = [
   { name: 'Memory', check: checkMemory },
   { name: 'Computing', check: checkComputing },
   { name: 'Models', check: checkModels },
+  { name: 'Extra paths', check: checkModelPaths },
   { name: 'Folders', check: checkFolders },
   { name: 'Disk', check: checkDisk },
 ]

@@ -21,10 +21,7 @@ const PICKLES = /\.(ckpt|pt|pth|bin)$/i
 
 export async function checkModels({ folders: settings }: ExaminedSettings): Promise<Finding[]> {
   const folders = new ModelFolders(settings)
-  const unusable: { name: string; reason: string }[] = []
-  for (const [kind, examine] of Object.entries(examined)) {
-    unusable.push(...(await unusableOf(folders, kind as ModelKind, examine)))
-  }
+  const unusable = await unusableModels(folders)
   return [
     countsFinding(folders),
     ...unusable.map(({ name, reason }): Finding => {
@@ -39,19 +36,31 @@ export async function checkModels({ folders: settings }: ExaminedSettings): Prom
   ]
 }
 
-async function unusableOf(
+export interface UnusableModel {
+  /** With its kind, e.g. `checkpoints/name.safetensors`. */
+  readonly name: string
+  readonly reason: string
+}
+
+/**
+ * The files that look like models and cannot be used. Reads the header of each, one after the other.
+ * @param signal ends it early, with what was found so far.
+ */
+export async function unusableModels(
   folders: ModelFolders,
-  kind: ModelKind,
-  examine: (file: Safetensors) => unknown,
-): Promise<{ name: string; reason: string }[]> {
-  const found: { name: string; reason: string }[] = []
-  for (const name of folders.list(kind)) {
-    try {
-      const path = folders.find(kind, name)
-      if (path !== undefined) examine(await openSafetensors(path))
-    } catch (error) {
-      if (!(error instanceof MeshError)) throw error
-      found.push({ name: `${kind}/${name}`, reason: error.message })
+  signal?: AbortSignal,
+): Promise<UnusableModel[]> {
+  const found: UnusableModel[] = []
+  for (const [kind, examine] of Object.entries(examined)) {
+    for (const name of folders.list(kind as ModelKind)) {
+      if (signal?.aborted === true) return found
+      try {
+        const path = folders.find(kind as ModelKind, name)
+        if (path !== undefined) examine(await openSafetensors(path))
+      } catch (error) {
+        if (!(error instanceof MeshError)) throw error
+        found.push({ name: `${kind}/${name}`, reason: error.message })
+      }
     }
   }
   return found

@@ -4,11 +4,14 @@ import { examine } from '../../src/doctor/checks.ts'
 import type { Finding } from '../../src/doctor/finding.ts'
 import { checkDisk, checkFolders } from '../../src/doctor/folders.ts'
 import { checkModels } from '../../src/doctor/model-files.ts'
+import { checkModelPaths } from '../../src/doctor/model-paths.ts'
 import { testSettings } from '../test-agent.ts'
 
 const root = t.testdir({
   models: { checkpoints: { 'cut.safetensors': 'nonsense', 'old.ckpt': '' } },
   file: 'not a folder',
+  'paths.yaml': 'comfyui:\n  lora: models\n',
+  'good.yaml': 'comfyui:\n  loras: models\n',
 })
 const settings = testSettings(root)
 
@@ -18,6 +21,18 @@ t.test('models that cannot be used are named with the reason', async (t) => {
   const cut = findings.find(({ message }) => message.startsWith('checkpoints/cut.safetensors'))
   t.match(cut, { state: 'note' })
   t.match(findings.at(-1), { state: 'note', message: /pickles.*old.ckpt/ })
+})
+
+t.test('what extra_model_paths.yaml names in vain', async (t) => {
+  const [bad, good] = [join(root, 'paths.yaml'), join(root, 'good.yaml')]
+  t.match(await checkModelPaths({ extraModelPaths: [bad, good] }), [
+    {
+      state: 'note',
+      message: `${bad}: \`comfyui.lora\` is no kind of model`,
+      advice: 'Did you mean `loras`?',
+    },
+    { state: 'ok', message: good },
+  ])
 })
 
 t.test('folders that cannot be written to', async (t) => {

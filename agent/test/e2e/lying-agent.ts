@@ -66,6 +66,6 @@ const { folders, dataDir, threads = 1 } = settings
 const valuesFolder = join(dataDir, 'blobs', 'staging')
 const executor = createNativeExecutor({ folders, valuesFolder, threads })
 const agent = await startAgent(settings, { executor: lying(executor, dataDir) })
-for (const line of greeting(agent, settings)) console.log(line)
+for (const line of greeting(agent, settings, process.env)) console.log(line)
 for (const signal of ['SIGINT', 'disconnect'])
   process.once(signal, () => void agent.stop().then(() => process.exit()))

@@ -1,4 +1,6 @@
 /** `comfymesh start` as a ComfyUI client sees it: a prompt over HTTP and WebSocket becomes a picture. */
+import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { type JsonObject, parseJson } from '@comfymesh/protocol/json'
 import sharp from 'sharp'
 import t, { type Test } from 'tap'
@@ -39,6 +41,18 @@ t.test('a prompt becomes a picture', async (t) => {
   const stopped = await stopWithRunner(t, agent)
   t.equal(stopped.code, 0)
   t.equal(agent.stderr(), '', 'nothing went wrong')
+})
+
+t.test('what is ignored is told of: model files, and what a prompt mentions in vain', async (t) => {
+  const models = t.testdir({ checkpoints: { 'cut.safetensors': 'nonsense' } })
+  const agent = await testBuiltAgent(t, join(models, 'data'), ['--models', models])
+  await runJob(agent, textToImage({ text: 'a circle, embedding:nothing' }))
+  const told = [
+    'Warning: 1 model file cannot be used; `comfymesh doctor` says which and why.',
+    "warn: CLIPTextEncode (node 6): There is no embedding 'nothing'; it is ignored.",
+  ]
+  while (!told.every((line) => agent.stderr().includes(line))) await setTimeout(20)
+  t.match(agent.greeting, '2 checkpoints')
 })
 
 t.test('a seed decides the pixels, whatever ran before', async (t) => {
