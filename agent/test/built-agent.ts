@@ -52,6 +52,15 @@ export async function runBuilt(
   return { ...(await exited), stdout, stderr }
 }
 
+/** As `runBuilt`, where nobody reads what the command prints. */
+export async function runBuiltUnread(argv: readonly string[]): Promise<Ended & { stderr: string }> {
+  const child = spawnNode([...built, ...argv])
+  child.stdout!.destroy()
+  const exited = ended(child)
+  const stderr = await text(child.stderr!)
+  return { ...(await exited), stderr }
+}
+
 /**
  * Starts an agent on a free port.
  * @param within a command that runs the program elsewhere, such as in a network namespace.

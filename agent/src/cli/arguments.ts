@@ -3,7 +3,7 @@ import { parseArgs } from 'node:util'
 import { MeshError } from '@comfymesh/protocol/errors'
 import { closest } from '../base/closest.ts'
 import { type SettingKey, type SettingRow, settingRows } from './setting-rows.ts'
-import type { RawSettings } from './settings.ts'
+import type { RawSettings } from './setting-values.ts'
 
 /** An option of a command, one row. */
 export interface OptionRow {

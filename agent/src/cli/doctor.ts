@@ -25,7 +25,11 @@ export const doctorCommand: Command = {
 }
 
 async function run(given: Arguments): Promise<number> {
-  const settings = loadSettings({ flags: settingFlags(given) })
+  const refused: string[] = []
+  const settings = loadSettings({
+    flags: settingFlags(given),
+    refused: ({ message }) => refused.push(message),
+  })
   // Loaded on demand: other commands need nothing of it.
   const [{ examine }, { checks }] = await Promise.all([
     import('../doctor/checks.ts'),
@@ -35,10 +39,12 @@ async function run(given: Arguments): Promise<number> {
   const asJson = isGiven(given, 'json')
   if (!asJson) console.log(`comfymesh ${version}\n`)
   const findings: Finding[] = []
-  await examine(checks, settings, (finding) => {
+  const report = (finding: Finding) => {
     findings.push(finding)
     if (!asJson) console.log(findingLines(finding, terminal).join('\n'))
-  })
+  }
+  for (const message of refused) report({ check: 'Settings', state: 'problem', message })
+  await examine(checks, settings, report)
   const isFit = findings.every(({ state }) => state !== 'problem')
   if (asJson) console.log(stringifyJson({ version, ok: isFit, findings }))
   else console.log(`\n${verdict(findings)}`)

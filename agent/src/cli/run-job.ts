@@ -19,8 +19,7 @@ import { terminalAt } from './terminal.ts'
  */
 export async function runJob(agent: AgentAddress, submitted: Submitted): Promise<FollowedJob> {
   const { prompt } = submitted
-  let isHeard = true
-  const write = (text: string) => isHeard && process.stderr.write(text)
+  const write = (text: string) => process.stderr.write(text)
   const display = createProgressDisplay(prompt, terminalAt(process.stderr), write)
   let id: string | undefined
   let isCancelled = false
@@ -28,9 +27,7 @@ export async function runJob(agent: AgentAddress, submitted: Submitted): Promise
     if (id === undefined) return
     cancelJob(agent, id).catch((error: Error) => display.say(error.message))
   }
-  const stopListening = onInterruption((signal) => {
-    // Whoever closed the terminal reads no more, and writing to it would fail.
-    if (signal === 'SIGHUP') isHeard = false
+  const stopListening = onInterruption(() => {
     display.say('Cancelling ... (Ctrl-C again to leave at once)')
     isCancelled = true
     cancel()

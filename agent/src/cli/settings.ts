@@ -11,27 +11,19 @@ import { parse } from 'yaml'
 import type { AgentSettings } from '../agent.ts'
 import { makeFolder } from '../base/make-folder.ts'
 import { readExtraModelPaths } from '../models/extra-model-paths.ts'
-import {
-  joinModelPaths,
-  modelPathsBelow,
-  modelRoot,
-  shippedModels,
-  userPath,
-} from '../models/model-paths.ts'
+import { joinModelPaths, modelPathsBelow, modelRoot, shippedModels } from '../models/model-paths.ts'
 import {
   type GivenSettings,
   type SettingKey,
   type SettingRow,
   settingRows,
 } from './setting-rows.ts'
+import { each, parseLayer, type RawSettings, type Refused, throwIt } from './setting-values.ts'
 import type { Environment } from './unknown-variables.ts'
 
 export const SETTINGS_FILE = 'comfymesh.yaml'
 
 const DEFAULT_PORT = 8288
-
-/** Values as text, before anything is known about them. */
-export type RawSettings = { readonly [K in SettingKey]?: string | readonly string[] }
 
 /** Where settings may come from; all of it is passed in, so that tests can say it. */
 export interface SettingSources {
@@ -41,6 +33,8 @@ export interface SettingSources {
   readonly workingDir?: string
   /** Used where nobody names a data folder. */
   readonly defaultDataDir?: string
+  /** Hears of each value that cannot be used and is left out; without it the first one is thrown. */
+  readonly refused?: Refused
 }
 
 /** The settings of an agent, and which of them a flag or the environment gave: those its user named. */
@@ -55,29 +49,29 @@ const keys = Object.keys(settingRows) as SettingKey[]
  * @throws MeshError `invalid_settings` naming the flag, variable or line and what it may be.
  */
 export function loadSettings(sources: SettingSources = {}): LoadedSettings {
-  const workingDir = sources.workingDir ?? process.cwd()
-  const environment = fromEnvironment(sources.environment ?? process.env, workingDir)
-  const flags = parseLayer(sources.flags ?? {}, (row) => `--${row.flag}`, workingDir)
+  const { workingDir = process.cwd(), refused = throwIt } = sources
+  const environment = fromEnvironment(sources.environment ?? process.env, workingDir, refused)
+  const flags = parseLayer(sources.flags ?? {}, (row) => `--${row.flag}`, workingDir, refused)
   const dataDir =
     flags.dataDir ??
     environment.dataDir ??
     sources.defaultDataDir ??
     envPaths('comfymesh', { suffix: '' }).data
-  const file = fromFile(join(dataDir, SETTINGS_FILE), dataDir)
+  const file = fromFile(join(dataDir, SETTINGS_FILE), dataDir, refused)
   const named = { ...environment, ...flags }
   return {
-    ...complete({ ...file, ...named }, dataDir),
+    ...complete({ ...file, ...named }, dataDir, refused),
     named: new Set(Object.keys(named) as SettingKey[]),
   }
 }
 
-function complete(given: GivenSettings, dataDir: string): AgentSettings {
+function complete(given: GivenSettings, dataDir: string, refused: Refused): AgentSettings {
   return {
     name: given.name ?? hostname(),
     dataDir,
     host: given.host ?? '127.0.0.1',
     port: given.port ?? DEFAULT_PORT,
-    ...foldersFor(given, dataDir),
+    ...foldersFor(given, dataDir, refused),
     ...(given.frontend !== undefined && { frontend: given.frontend }),
     ...(given.token !== undefined && { token: given.token }),
     ...(given.maxUploadSize !== undefined && { maxUploadBytes: given.maxUploadSize }),
@@ -105,14 +99,15 @@ function meshOptions({ meshPort, peer, discovery }: GivenSettings): AgentSetting
 function foldersFor(
   given: GivenSettings,
   dataDir: string,
+  refused: Refused,
 ): Pick<AgentSettings, 'folders' | 'extraModelPaths' | 'userDir'> {
-  const roots = (given.models ?? []).map(modelRoot)
+  const roots = each(given.models ?? [], modelRoot, refused)
   const comfyui = roots.find((root) => root.comfyui !== undefined)?.comfyui
   const lookedFor = [dataDir, ...(comfyui === undefined ? [] : [comfyui])]
     .map((folder) => join(folder, 'extra_model_paths.yaml'))
     .filter((file) => existsSync(file))
-  const extraModelPaths = given.extraModelPaths ?? lookedFor
-  const extras = extraModelPaths.map((file) => readExtraModelPaths(file))
+  const read = (file: string) => ({ file, ...readExtraModelPaths(file) })
+  const extras = each(given.extraModelPaths ?? lookedFor, read, refused)
   const folders = {
     models: joinModelPaths(
       ...extras.map((extra) => extra.first),
@@ -126,10 +121,15 @@ function foldersFor(
     // Never ComfyUI's own: a temp folder is emptied at every start.
     temp: join(dataDir, 'temp'),
   }
+  const extraModelPaths = extras.map(({ file }) => file)
   return { folders, extraModelPaths, userDir: given.userDir ?? join(comfyui ?? dataDir, 'user') }
 }
 
-function fromEnvironment(environment: Environment, workingDir: string): GivenSettings {
+function fromEnvironment(
+  environment: Environment,
+  workingDir: string,
+  refused: Refused,
+): GivenSettings {
   const raw: { [K in SettingKey]?: string | string[] } = {}
   for (const key of keys) {
     const row: SettingRow = settingRows[key]
@@ -138,25 +138,22 @@ function fromEnvironment(environment: Environment, workingDir: string): GivenSet
     const separator = row.isPath ? delimiter : ','
     raw[key] = row.repeatable ? text.split(separator).filter((part) => part !== '') : text
   }
-  return parseLayer(raw, (row) => row.environment, workingDir)
+  return parseLayer(raw, (row) => row.environment, workingDir, refused)
 }
 
-function fromFile(file: string, dataDir: string): GivenSettings {
+function fromFile(file: string, dataDir: string, refused: Refused): GivenSettings {
   if (!existsSync(file)) return {}
-  const content = readYaml(file)
+  const [content = {}] = each([file], readYaml, refused)
   const raw: { [K in SettingKey]?: string | string[] } = {}
   for (const [name, value] of Object.entries(content)) {
     const key = keys.find((one) => settingRows[one].flag === name && one !== 'dataDir')
     if (key === undefined) {
       const known = keys.filter((one) => one !== 'dataDir').map((one) => settingRows[one].flag)
-      throw new MeshError(
-        'invalid_settings',
-        `${file}: there is no setting \`${name}\`. There are: ${known.join(', ')}.`,
-      )
-    }
-    if (value !== null) raw[key] = Array.isArray(value) ? value.map(String) : String(value)
+      const message = `${file}: there is no setting \`${name}\`. There are: ${known.join(', ')}.`
+      refused(new MeshError('invalid_settings', message))
+    } else if (value !== null) raw[key] = Array.isArray(value) ? value.map(String) : String(value)
   }
-  return parseLayer(raw, (row) => `${file}: \`${row.flag}\``, dataDir)
+  return parseLayer(raw, (row) => `${file}: \`${row.flag}\``, dataDir, refused)
 }
 
 function readYaml(file: string): { [name: string]: unknown } {
@@ -174,37 +171,6 @@ function readYaml(file: string): { [name: string]: unknown } {
     throw new MeshError('invalid_settings', `${file} should hold lines such as \`port: 8288\`.`)
   }
   return content as { [name: string]: unknown }
-}
-
-/** Parses one source's texts; `nameOf` says how that source calls a setting. */
-function parseLayer(
-  raw: RawSettings,
-  nameOf: (row: SettingRow) => string,
-  relativeTo: string,
-): GivenSettings {
-  const given: { [key: string]: unknown } = {}
-  for (const key of keys) {
-    const value = raw[key]
-    if (value === undefined) continue
-    const row: SettingRow = settingRows[key]
-    const texts = typeof value === 'string' ? [value] : value
-    if (!row.repeatable && texts.length !== 1) {
-      throw new MeshError('invalid_settings', `${nameOf(row)} takes one value.`)
-    }
-    const parsed = texts.map((text) => parseOne(row, text, nameOf(row), relativeTo))
-    given[key] = row.repeatable ? parsed : parsed[0]
-  }
-  return given
-}
-
-function parseOne(row: SettingRow, text: string, name: string, relativeTo: string): unknown {
-  const result = row.schema.safeParse(text)
-  if (!result.success) {
-    const problem = result.error.issues[0]?.message ?? 'is not acceptable'
-    const given = row.isSecret ? 'what was given' : `'${text}'`
-    throw new MeshError('invalid_settings', `${name} ${problem}, not ${given}.`)
-  }
-  return row.isPath ? userPath(result.data as string, relativeTo) : result.data
 }
 
 /** The settings file as a new data folder gets it: every setting, explained and commented out. */

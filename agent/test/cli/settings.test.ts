@@ -157,3 +157,16 @@ t.test('every line of the template is a setting once its comment sign is gone', 
     flags.filter((flag) => flag !== 'data-dir'),
   )
 })
+
+t.test('whoever wants to hears of everything that is wrong, and has the rest', async (t) => {
+  const problems: string[] = []
+  const settings = withFile('colour: red\nname: desk\n', {
+    flags: { vram: 'much', models: [at('absent'), at('plain')] },
+    environment: { COMFYMESH_PORT: 'x' },
+    refused: ({ message }) => problems.push(message),
+  })
+  t.match(problems, [/^COMFYMESH_PORT /, /^--vram /, /no setting `colour`/, /absent/])
+  t.equal(problems.length, 4)
+  t.match(settings, { name: 'desk', port: 8288 })
+  t.ok(settings.folders.models.loras?.includes(at('plain', 'loras')))
+})

@@ -1,9 +1,9 @@
 /** The commands of the built program, with an agent that runs and without one. */
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { parseJson, stringifyJson } from '@comfymesh/protocol/json'
 import t, { type Test } from 'tap'
-import { oneThread, runBuilt, testBuiltAgent } from '../built-agent.ts'
+import { oneThread, runBuilt, runBuiltUnread, testBuiltAgent } from '../built-agent.ts'
 import { ask } from '../test-agent.ts'
 import { decodePixels, historyOf, submit, textToImage } from './prompts.ts'
 
@@ -57,6 +57,14 @@ t.test('run: with an agent and without one, the same picture', async (t) => {
   t.ok(pictures[0] === pictures[1], 'the same pixels')
 })
 
+t.test('run: goes on where nobody reads what it prints', async (t) => {
+  const folder = t.testdir({ 'prompt.json': stringifyJson(textToImage()) })
+  const where = ['--port', '0', '--data-dir', join(folder, 'data'), '--out', join(folder, 'out')]
+  const argv = ['run', join(folder, 'prompt.json'), ...oneThread, ...where]
+  t.match(await runBuiltUnread(argv), { code: 0, stderr: /^(?!.*EPIPE)/s })
+  t.equal(readdirSync(join(folder, 'out')).length, 1)
+})
+
 t.test('run: a prompt that is refused', async (t) => {
   const prompt = textToImage({ checkpoint: 'missing.safetensors' })
   const folder = t.testdir({ 'prompt.json': stringifyJson(prompt) })
@@ -96,6 +104,23 @@ t.test('doctor: what prevents work ends with 1', async (t) => {
   const { code, stdout } = await runBuilt(argv)
   t.equal(code, 1)
   t.match(stdout, /✗ Data folder .*file/)
+})
+
+t.test('doctor: settings that cannot be used are findings, and the rest is examined', async (t) => {
+  const folder = t.testdir({ data: { 'comfymesh.yaml': 'colour: red\nthreads: many\n' } })
+  const wrong = ['--models', join(folder, 'absent'), '--vram', 'much', '--port', '0']
+  const { code, stdout } = await runBuilt(['doctor', ...wrong, '--data-dir', join(folder, 'data')])
+  t.equal(code, 1)
+  for (const words of [
+    /no setting `colour`/,
+    /`threads` should be/,
+    /--vram should be/,
+    /absent/,
+  ]) {
+    t.match(stdout, words)
+  }
+  t.match(stdout, /✓ Provider/)
+  t.match(stdout, /4 problems prevent work/)
 })
 
 t.test('queue: pauses, reorders and cancels, and a restart forgets nothing', async (t) => {
