@@ -98,6 +98,8 @@ export const jobEventSchema = z.discriminatedUnion('type', [
     cached: z.boolean(),
     elapsedMs: z.number(),
     output: nodeOutputSchema.optional(),
+    /** What it ignored though it went on, such as an embedding that is missing. */
+    warnings: z.array(z.string()).readonly().optional(),
   }),
   /** A stage was sent to a peer. */
   event('stage-started', { stageId: z.string(), peerId: z.string(), attemptId: z.string() }),
@@ -159,6 +161,8 @@ export interface NodeState {
   /** Absent where the node was known already. */
   readonly startedAtMs?: number
   readonly elapsedMs?: number
+  /** What it ignored though it went on. */
+  readonly warnings?: readonly string[]
 }
 
 /** A picture that was about to be saved. */
@@ -358,8 +362,9 @@ function nodeChanges(state: JobState, event: NodeEvent): Partial<JobState> {
     case 'node-finished': {
       const { [event.nodeId]: _named, ...named } = state.named
       const node = before ?? idle(event.nodeId)
-      const { cached, elapsedMs } = event
-      const finished = { ...node, status: 'finished', value: node.max, cached, elapsedMs } as const
+      const { cached, elapsedMs, warnings } = event
+      const told = { cached, elapsedMs, ...(warnings && { warnings }) }
+      const finished = { ...node, status: 'finished', value: node.max, ...told } as const
       return {
         nodes: put(state.nodes, finished),
         named,

@@ -4,6 +4,7 @@
  */
 import { z } from 'zod'
 import type { JsonObject } from './json.ts'
+import { MAX_WARNING_LENGTH, MAX_WARNINGS } from './node-warnings.ts'
 import { plannedStageSchema } from './plan.ts'
 import { blobSchema, valueReferenceSchema } from './value.ts'
 
@@ -75,6 +76,7 @@ export const stageMessageSchema = z.discriminatedUnion('type', [
     elapsedMs: z.number().nonnegative(),
     pictures: z.array(wireSavedPictureSchema).max(MAX_PICTURES).optional(),
     ui: json.optional(),
+    warnings: z.array(z.string().max(MAX_WARNING_LENGTH)).max(MAX_WARNINGS).readonly().optional(),
   }),
   /** Nothing new, but the peer lives: a step may take minutes. */
   z.object({ type: z.literal('alive') }),

@@ -2,7 +2,7 @@
 import type { JobState } from '@comfymesh/protocol/job'
 import type { StageState } from '@comfymesh/protocol/job-stages'
 import type { JsonObject } from '@comfymesh/protocol/json'
-import { titleOf } from '@comfymesh/protocol/prompt-nodes'
+import { printable, titleOf } from '@comfymesh/protocol/prompt-nodes'
 import type { Prompt } from '@comfymesh/protocol/workflow'
 import { counted, duration } from '../base/duration.ts'
 import { type JobTrace, type NodeTrace, preparationMs, stepsPerSecond } from './job-trace.ts'
@@ -34,8 +34,17 @@ export function summaryLines({ state, trace }: JobReport, terminal: Terminal): s
     ...ran.flatMap(stepLines),
     ...(ran.length > 0 ? ['', ...timeline(ran, state.request.prompt, endMs, terminal)] : []),
     ...(known > 0 ? [terminal.paint('dim', `Results known already: ${known}`)] : []),
+    ...warningsOf(state).map((line) => terminal.paint('yellow', line)),
     `Total ${duration(jobMs(state))}`,
   ]
+}
+
+/** What the nodes ignored though they went on. */
+function warningsOf({ nodes, request: { prompt } }: JobState): string[] {
+  return nodes.flatMap(({ nodeId, warnings = [] }) => {
+    const title = prompt[nodeId] ? titleOf(prompt[nodeId]) : nodeId
+    return warnings.map((warning) => `Warning: ${title} (node ${nodeId}): ${printable(warning)}`)
+  })
 }
 
 const jobMs = ({ startedAtMs, finishedAtMs, request }: JobState): number =>
@@ -110,6 +119,7 @@ export function reportJson({ state, trace, files }: JobReport): JsonObject {
       stepsPerSecond: stepsPerSecond(node) ?? null,
       preparationMs: preparationMs(node) ?? null,
     })),
+    warnings: warningsOf(state),
     ...(state.error && { error: state.error as unknown as JsonObject }),
   }
 }

@@ -186,10 +186,11 @@ async function reportOf(
     return { ...step, preview: await receivedPicture(preview, peerId, signal, modules) }
   }
   if (message.type !== 'node-finished') return message
-  const { pictures, ui, ...node } = message
+  const { pictures, ui, warnings, ...node } = message
   return {
     ...node,
     ...(ui !== undefined && { ui }),
+    ...(warnings !== undefined && { warnings }),
     ...(pictures !== undefined && {
       pictures: await receivedPictures(pictures, peerId, signal, modules),
     }),

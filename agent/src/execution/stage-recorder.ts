@@ -109,10 +109,10 @@ export function createStageRecorder(
   }
 
   async function recordFinished(event: Finished): Promise<void> {
-    const { nodeId, cached, elapsedMs } = event
+    const { nodeId, cached, elapsedMs, warnings } = event
     showClients(event)
     const output = await outputOf(event)
-    const shown = output === undefined ? {} : { output }
+    const shown = { ...(output && { output }), ...(warnings && { warnings }) }
     job.record({ type: 'node-finished', nodeId, cached, elapsedMs, ...shown })
   }
 

@@ -85,6 +85,8 @@ export type StageEvent =
       readonly pictures?: readonly HandedPicture[]
       /** What the node shows besides pictures, e.g. `{ text: ['7'] }`. */
       readonly ui?: JsonObject
+      /** What it ignored though it went on, in words for the user. */
+      readonly warnings?: readonly string[]
     }
 
 export interface StageResult {

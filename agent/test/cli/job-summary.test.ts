@@ -207,3 +207,15 @@ t.test('the live line never wraps', async (t) => {
     t.ok(line.length < columns, String(columns))
   }
 })
+
+t.test('what nodes ignored is told, in words and as JSON', async (t) => {
+  const warned = events.map((event) =>
+    event.type === 'node-finished' && event.nodeId === '2'
+      ? { ...event, warnings: ['half of\nit is ignored'] }
+      : event,
+  )
+  const report = { ...play(warned), files: [] }
+  const line = 'Warning: Sample (node 2): half of it is ignored'
+  t.ok(summaryLines(report, plainTerminal).includes(line))
+  t.strictSame(reportJson(report).warnings, [line])
+})

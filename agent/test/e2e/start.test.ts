@@ -46,13 +46,17 @@ t.test('a prompt becomes a picture', async (t) => {
 t.test('what is ignored is told of: model files, and what a prompt mentions in vain', async (t) => {
   const models = t.testdir({ checkpoints: { 'cut.safetensors': 'nonsense' } })
   const agent = await testBuiltAgent(t, join(models, 'data'), ['--models', models])
-  await runJob(agent, textToImage({ text: 'a circle, embedding:nothing' }))
+  const id = await submit(agent, textToImage({ text: 'a circle, embedding:nothing' }), 'tester')
   const told = [
     'Warning: 1 model file cannot be used; `comfymesh doctor` says which and why.',
     "warn: CLIPTextEncode (node 6): There is no embedding 'nothing'; it is ignored.",
   ]
   while (!told.every((line) => agent.stderr().includes(line))) await setTimeout(20)
   t.match(agent.greeting, '2 checkpoints')
+  await historyOf(agent, id)
+  const { body } = await ask(agent, 'GET', `/v1/jobs/${id}`)
+  const warned = (body.nodes as JsonObject[]).filter(({ warnings }) => warnings !== undefined)
+  t.match(warned, [{ nodeId: '6', warnings: [/^There is no embedding 'nothing'/] }])
 })
 
 t.test('a seed decides the pixels, whatever ran before', async (t) => {

@@ -41,6 +41,7 @@ const finished: StageEvent = {
   cached: false,
   elapsedMs: 1,
   pictures: [picture(0), picture(1)],
+  warnings: ['half of it is ignored'],
 }
 
 /** Runs the node once. @returns what was written down, and the state it led to. */
@@ -82,6 +83,7 @@ t.test('killed after any of the events, the pictures are saved once', async (t) 
   const whole = await attempt(fresh, join(t.testdir(), 'output'))
   const types = whole.events.map(({ type }) => type)
   t.strictSame(types.slice(-3), ['picture-named', 'picture-named', 'node-finished'])
+  t.match(whole.state.nodes, [{ nodeId: '2', warnings: ['half of it is ignored'] }])
   for (let count = types.indexOf('picture-named') + 1; count <= types.length; count++) {
     const output = join(t.testdir(), String(count))
     const killed = await attempt(fresh, output)

@@ -110,6 +110,18 @@ export function testStageRuns(
     }
   })
 
+  t.test('what a node warns of arrives with its end', async (t) => {
+    const { runs, began } = await manual(t)
+    const follower = following()
+    const run = runs.run(stageRequest('a'), follower)
+    const { options, end } = await began(0)
+    options.report(nodeStarted as StageEvent)
+    options.report({ ...nodeFinished, warnings: ['half of it is ignored'] } as StageEvent)
+    end()
+    await run
+    t.strictSame(follower.reports.at(-1), { ...nodeFinished, warnings: ['half of it is ignored'] })
+  })
+
   t.test('previews for those who want them', async (t) => {
     for (const previews of [true, false]) {
       const { runs, began } = await manual(t)

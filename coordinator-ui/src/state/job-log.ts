@@ -64,8 +64,11 @@ function wordsOf(
     }
     case 'stage-failed':
       return `Failed ${failedWhere(event, peerName)}: ${event.error.message}`
-    case 'node-finished':
-      return `${nodeTitle(job, event.nodeId)}: ${event.cached ? 'known already' : preciseDuration(event.elapsedMs)}`
+    case 'node-finished': {
+      const took = event.cached ? 'known already' : preciseDuration(event.elapsedMs)
+      const warnings = (event.warnings ?? []).map((warning) => `. Warning: ${warning}`)
+      return `${nodeTitle(job, event.nodeId)}: ${took}${warnings.join('')}`
+    }
     case 'requeued':
       return 'The agent stopped; the job waits again and goes on where it was'
     case 'completed':

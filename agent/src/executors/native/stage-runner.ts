@@ -5,6 +5,7 @@
  */
 import { rm } from 'node:fs/promises'
 import { type ErrorCode, MeshError } from '@comfymesh/protocol/errors'
+import { MAX_WARNING_LENGTH, MAX_WARNINGS } from '@comfymesh/protocol/node-warnings'
 import { isLink } from '@comfymesh/protocol/workflow'
 import type { ModelFolders } from '../../models/folders.ts'
 import type { MadeValue, Stage, StageEvent, StageNode, StageResult } from '../executor.ts'
@@ -125,10 +126,15 @@ async function runOrRecall(
     await yieldToMessages(options.signal)
     // What is learned of the node is its own time, not that of a process that had other things to do.
     const startedAt = modules.now()
-    const show = await runNode(node, inputs, modules, options)
+    const warnings: string[] = []
+    const warn = (message: string) => {
+      modules.warn(`${node.classType} (node ${node.id}): ${message}`)
+      if (warnings.length < MAX_WARNINGS) warnings.push(message.slice(0, MAX_WARNING_LENGTH))
+    }
+    const show = await runNode(node, inputs, { ...modules, warn }, options)
     modules.outputs.set(node.signature, show)
     const elapsedMs = modules.now() - startedAt
-    options.report(finished(node, show, { cached: false, elapsedMs }))
+    options.report(finished(node, show, { cached: false, elapsedMs, warnings }))
     return show
   } catch (thrown) {
     throw nodeError(node, thrown)
@@ -154,7 +160,7 @@ async function runNode(
     nodeId: node.id,
     models,
     folders,
-    warn: (message) => warn(`${node.classType} (node ${node.id}): ${message}`),
+    warn,
     progress: async (value, max, preview) => {
       const isReported = steps.step(value, max, preview)
       // With its last step a node mostly ends: both are told in one message, and the next one yields.
@@ -198,14 +204,21 @@ async function resolveInputs(
 function finished(
   node: StageNode,
   { pictures, ui }: NodeShow,
-  outcome: { readonly cached: boolean; readonly elapsedMs: number },
+  outcome: {
+    readonly cached: boolean
+    readonly elapsedMs: number
+    readonly warnings?: readonly string[]
+  },
 ): StageEvent {
+  const { cached, elapsedMs, warnings = [] } = outcome
   return {
     type: 'node-finished',
     nodeId: node.id,
-    ...outcome,
+    cached,
+    elapsedMs,
     ...(pictures && { pictures }),
     ...(ui && { ui }),
+    ...(warnings.length > 0 && { warnings }),
   }
 }
 

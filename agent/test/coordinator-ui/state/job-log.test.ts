@@ -16,6 +16,7 @@ t.test('machines and nodes are called by their names, failures say why', async (
     { type: 'stage-failed', peerId: 'b', blamedPeerId: 'c', error: { message: 'It was wrong.' } },
     { type: 'answered', answer: { peer: 'anna' } },
     { type: 'nodes-cached', nodeIds: ['5'] },
+    { type: 'node-finished', nodeId: '5', elapsedMs: 4000, warnings: ['There is no embedding.'] },
   ].map((event, index) => ({ ...event, jobId: 'j', atMs: index })) as unknown as JobEvent[]
   const log = jobLog(job, events, (id) => (id === 'b' ? 'bert' : id))
   t.strictSame(
@@ -27,6 +28,7 @@ t.test('machines and nodes are called by their names, failures say why', async (
       'Failed on bert, by c’s value: It was wrong.',
       'Answered: run it on anna',
       'Known already: Sample',
+      'Sample: 4.0 s. Warning: There is no embedding.',
     ],
   )
   t.strictSame(log.filter(({ isBad }) => isBad).length, 2)

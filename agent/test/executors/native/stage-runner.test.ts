@@ -116,9 +116,11 @@ t.test('links bring outputs by slot; constants pass as they are', async (t) => {
 })
 
 t.test('what a node warns of is told with the node', async (t) => {
-  const { runNodes, warnings } = fixture(t)
+  const { runNodes, warnings, events } = fixture(t)
   await runNodes([pair, { classType: 'Doubt', inputs: {} }])
   t.strictSame(warnings, ['Doubt (node 2): half of it is ignored'])
+  const told = events.map((event) => event.type === 'node-finished' && event.warnings)
+  t.strictSame(told.filter(Boolean), [['half of it is ignored']])
 })
 
 t.test('a link to what is not there fails the node that has it', async (t) => {
