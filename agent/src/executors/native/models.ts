@@ -71,6 +71,15 @@ export interface ModelSessions {
   textEncoder(handle: ClipHandle): Promise<TextEncoder>
   denoiser(handle: ModelHandle): Promise<Denoiser>
   autoencoder(handle: VaeHandle): Promise<Autoencoder>
+  /**
+   * What of the LoRA at a path fits none of the models that it is put on, in words for the user;
+   * undefined when there is nothing to say.
+   * @throws MeshError `not_found`, `malformed_file`, `unsupported_model`
+   */
+  loraDoubt(
+    path: string,
+    handles: readonly (ModelHandle | ClipHandle)[],
+  ): Promise<string | undefined>
   /** What computes: 'cpu', 'cuda', 'webgpu', ...; undefined before the first session. */
   readonly provider: string | undefined
   /** Total time spent inside session runs so far, in milliseconds. */

@@ -97,7 +97,7 @@ async function configure(
     tested: (report) => send({ type: 'tested', report }),
   })
   const warn = (message: string) => send({ type: 'warning', message })
-  const models = createModelSessions(sessions, reports, warn)
+  const models = createModelSessions(sessions, reports)
   const runStage = createStageRunner({
     ...own,
     folders: new ModelFolders(folders),

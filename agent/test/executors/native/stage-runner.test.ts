@@ -18,6 +18,7 @@ function fixture(t: Parameters<typeof testFolders>[0]) {
     textEncoder: unavailable,
     denoiser: unavailable,
     autoencoder: unavailable,
+    loraDoubt: unavailable,
     provider: 'cpu',
     sessionMs: 0,
   }

@@ -6,8 +6,8 @@ import { statSync } from 'node:fs'
 import { MeshError } from '@comfymesh/protocol/errors'
 import type { JsonObject } from '@comfymesh/protocol/json'
 import type { ModelFolders, ModelKind } from '../../../models/folders.ts'
-import { defineNode } from '../node.ts'
-import type { LoraApplication } from '../values.ts'
+import { defineNode, type NodeContext } from '../node.ts'
+import type { ClipHandle, ModelHandle } from '../values.ts'
 
 const loader = { category: 'model/loaders' }
 
@@ -100,10 +100,11 @@ export const loaderNodes = [
       },
     }),
     outputs: ['MODEL', 'CLIP'],
-    run: ({ model, clip, lora_name, strength_model, strength_clip }, { folders }) => [
-      withLora(model, lora_name, strength_model, folders),
-      withLora(clip, lora_name, strength_clip, folders),
-    ],
+    run: async ({ model, clip, lora_name, strength_model, strength_clip }, context) => {
+      if (strength_model === 0 && strength_clip === 0) return [model, clip]
+      const path = await loraFile(lora_name, [model, clip], context)
+      return [withLora(model, path, strength_model), withLora(clip, path, strength_clip)]
+    },
     fingerprint: (inputs, folders) => versionOf(folders, 'loras', inputs, 'lora_name'),
   }),
   defineNode({
@@ -119,23 +120,35 @@ export const loaderNodes = [
       },
     }),
     outputs: ['MODEL'],
-    run: ({ model, lora_name, strength_model }, { folders }) => [
-      withLora(model, lora_name, strength_model, folders),
-    ],
+    run: async ({ model, lora_name, strength_model }, context) => {
+      if (strength_model === 0) return [model]
+      const path = await loraFile(lora_name, [model], context)
+      return [withLora(model, path, strength_model)]
+    },
     fingerprint: (inputs, folders) => versionOf(folders, 'loras', inputs, 'lora_name'),
   }),
 ]
 
-/** The handle with one more LoRA on it; at strength 0 the file is not even looked for. */
-function withLora<Handle extends { readonly loras: readonly LoraApplication[] }>(
-  handle: Handle,
+/** The path of a LoRA. What of it does not fit is warned of, as ComfyUI logs it. */
+async function loraFile(
   name: string,
+  handles: readonly (ModelHandle | ClipHandle)[],
+  { folders, models, warn }: NodeContext,
+): Promise<string> {
+  const path = modelFile(folders, 'loras', name)
+  const doubt = await models.loraDoubt(path, handles)
+  if (doubt !== undefined) warn(doubt)
+  return path
+}
+
+/** The handle with one more LoRA on it, unless that would change nothing. */
+function withLora<Handle extends ModelHandle | ClipHandle>(
+  handle: Handle,
+  path: string,
   loraStrength: number,
-  folders: ModelFolders,
 ): Handle {
   if (loraStrength === 0) return handle
-  const lora = { path: modelFile(folders, 'loras', name), strength: loraStrength }
-  return { ...handle, loras: [...handle.loras, lora] }
+  return { ...handle, loras: [...handle.loras, { path, strength: loraStrength }] }
 }
 
 function modelFile(folders: ModelFolders, kind: ModelKind, name: string): string {

@@ -25,11 +25,7 @@ export interface ModelFiles {
 /** Headers are small (100 kB of names); this many cover any sensible prompt. */
 const MAX_REMEMBERED = 32
 
-/** Names of tensors in a warning; enough to see what kind of file it is. */
-const MAX_NAMED = 3
-
 export interface ModelFilesOptions {
-  readonly warn?: (message: string) => void
   /**
    * Whether files are looked up at once, and not by another thread: for a process that has nothing
    * else to do, which a hop to a thread and back keeps waiting for 0.3 ms and more.
@@ -41,14 +37,6 @@ export function createModelFiles(options: ModelFilesOptions = {}): ModelFiles {
   const look = options.isBlocking === true ? lookNow : lookElsewhere
   const checkpoints = new Map<string, Checkpoint>()
   const loras = new Map<string, Lora>()
-  /** Identities of LoRAs that were complained of: once a file, however many models it is used with. */
-  const complainedOf = new Set<string>()
-
-  function complain(path: string, identity: string, lora: Lora): void {
-    if (lora.unmatched.length === 0 || complainedOf.has(identity)) return
-    complainedOf.add(identity)
-    options.warn?.(complaint(path, lora))
-  }
 
   return {
     checkpoint: async (path) => {
@@ -63,20 +51,9 @@ export function createModelFiles(options: ModelFilesOptions = {}): ModelFiles {
       const content = await remember(loras, `${identity} on ${checkpoint.identity}`, async () =>
         openLora(await openSafetensors(path), checkpoint.content),
       )
-      complain(path, identity, content)
       return { identity, content }
     },
   }
-}
-
-/** What of a LoRA fits no layer of the model. */
-function complaint(path: string, { file, patches, unmatched }: Lora): string {
-  const named = unmatched.slice(0, MAX_NAMED).join(', ')
-  const examples = unmatched.length > MAX_NAMED ? `${named}, ...` : named
-  if (patches.size > 0) {
-    return `${unmatched.length} of the ${file.tensors.size} tensors of the LoRA ${path} fit no layer of the model and are not used (${examples}). It may be made for another kind of model.`
-  }
-  return `The LoRA ${path} changes nothing: none of its ${unmatched.length} tensors fits a layer of the model (${examples}). It is made for another kind of model, or is no LoRA; choose another.`
 }
 
 interface Found {

@@ -9,6 +9,7 @@ import type { ModelSessions } from '../models.ts'
 import { openAutoencoder } from './autoencoder.ts'
 import type { BatchLimits } from './batches.ts'
 import { openDenoiser } from './denoiser.ts'
+import { loraDoubt } from './lora-doubt.ts'
 import { anonymousBytes } from './memory.ts'
 import { createModelFiles } from './model-files.ts'
 import type { NetworkModules } from './network-runner.ts'
@@ -34,14 +35,10 @@ export interface OwnedModelSessions extends ModelSessions {
   usable(): ProviderReport
 }
 
-/**
- * @param reports what became of the providers; the first that is fine computes.
- * @param warn hears of models that are used in part only.
- */
+/** @param reports what became of the providers; the first that is fine computes. */
 export function createModelSessions(
   settings: SessionSettings,
   reports: readonly ProviderReport[],
-  warn: (message: string) => void = () => {},
 ): OwnedModelSessions {
   const provider = reports.find(({ ok }) => ok)
   const limits: BatchLimits = new Map()
@@ -51,7 +48,7 @@ export function createModelSessions(
     settings,
     budgetBytes,
     clock,
-    files: createModelFiles({ warn, isBlocking: true }),
+    files: createModelFiles({ isBlocking: true }),
     sessions: createSessionCache<Session>({
       budgetBytes,
       maxEntries: MAX_SESSIONS,
@@ -68,6 +65,10 @@ export function createModelSessions(
     denoiser: async (handle) => openDenoiser(modules(), limits, handle),
     autoencoder: async ({ path }) =>
       path === null ? pixelSpace : openAutoencoder(modules(), path),
+    loraDoubt: (path, handles) => {
+      const models = new Set(handles.map((handle) => handle.path))
+      return loraDoubt(common.files, path, [...models])
+    },
     usable,
     release: () => common.sessions.clear(),
     get files() {

@@ -29,15 +29,25 @@ const folders = new ModelFolders({
 
 const nodeNamed = (name: string) => loaderNodes.find((node) => node.name === name)!
 
+const warnings: string[] = []
+const warn = (message: string) => warnings.push(message)
+
 /** Nothing is wrong with any file. */
 const soundModels = {
   denoiser: async () => ({}),
   autoencoder: async () => ({}),
   textEncoder: async () => ({}),
+  loraDoubt: async () => undefined,
 } as unknown as NodeContext['models']
 
 async function run(name: string, inputs: { [name: string]: unknown }, models = soundModels) {
-  return (await nodeNamed(name).run(inputs, { folders, models } as NodeContext)).outputs
+  return (
+    await nodeNamed(name).run(inputs, {
+      folders,
+      models,
+      warn,
+    } as Partial<NodeContext> as NodeContext)
+  ).outputs
 }
 
 const path = join(root, 'checkpoints', 'sub', 'model.safetensors')
@@ -106,6 +116,26 @@ t.test('LoRAs add up on the handles, each with its strength', async (t) => {
   t.strictSame(clipWithLora, { ...clip, loras: [{ path: file, strength: -1 }] })
   const [two] = await run('LoraLoaderModelOnly', { model: one, ...lora, strength_model: 2 })
   t.match(two, { loras: [{ strength: 0.5 }, { strength: 2 }] })
+})
+
+t.test('what of a LoRA fits none of its models is warned of', async (t) => {
+  const asked: unknown[] = []
+  const models = {
+    ...soundModels,
+    loraDoubt: async (...about: unknown[]) => {
+      asked.push(about)
+      return 'It changes nothing.'
+    },
+  }
+  const lora = { lora_name: 'style.safetensors', strength_model: 1, strength_clip: 0 }
+  await run('LoraLoader', { model, clip, ...lora }, models)
+  await run('LoraLoaderModelOnly', { model, ...lora }, models)
+  const file = join(root, 'loras', 'style.safetensors')
+  t.strictSame(asked, [
+    [file, [model, clip]],
+    [file, [model]],
+  ])
+  t.strictSame(warnings, ['It changes nothing.', 'It changes nothing.'])
 })
 
 t.test('at strength 0 a LoRA is not even looked for', async (t) => {
