@@ -10,6 +10,7 @@ import { leaveServingRecord } from '../store/serving-record.ts'
 import { type Arguments, settingFlags, settingOptions, UsageError } from './arguments.ts'
 import type { Command } from './command.ts'
 import { loadSettings, offerSettingsFile } from './settings.ts'
+import { tellDoubts } from './start-doubts.ts'
 import { terminalAt } from './terminal.ts'
 import { type Environment, unknownVariables } from './unknown-variables.ts'
 
@@ -47,7 +48,7 @@ async function run(given: Arguments): Promise<number> {
   const forget = leaveRecord(settings.dataDir, agent)
   for (const line of greeting(agent, settings, process.env)) console.log(line)
   const stopping = new AbortController()
-  tellOfUnusableModels(settings, stopping.signal).catch((error) => console.error(error.message))
+  tellDoubts(settings, stopping.signal)
   await told
   stopping.abort()
   // While the data folder is still ours: the next agent leaves its own.
@@ -117,20 +118,6 @@ function inVain({ extraModelPaths = [] }: AgentSettings, environment: Environmen
       return `Warning: ${count} ${what} ${file} cannot be used; \`comfymesh doctor\` says which and why.`
     }),
   ]
-}
-
-/** After the greeting, since each header is read: nobody waits for it. */
-async function tellOfUnusableModels(
-  { folders }: AgentSettings,
-  signal: AbortSignal,
-): Promise<void> {
-  // Loaded on demand: nobody waits for this either.
-  const { unusableModels } = await import('../doctor/model-files.ts')
-  const { length } = await unusableModels(new ModelFolders(folders), signal)
-  if (length === 0 || signal.aborted) return
-  const what = length === 1 ? '1 model file cannot' : `${length} model files cannot`
-  const line = `Warning: ${what} be used; \`comfymesh doctor\` says which and why.`
-  console.error(terminalAt(process.stderr).paint('yellow', line))
 }
 
 /** The pages to open; whoever has one of these links can use the agent. */

@@ -46,8 +46,23 @@ async function testProviders(settings: ExaminedSettings): Promise<readonly Provi
   return isMissing ? [...(await reportsOf(settings)), ...reports] : reports
 }
 
+/**
+ * Whether the provider that the settings demand can be used; takes seconds.
+ * @param signal ends it early. @returns the problem, if there is one.
+ */
+export async function checkDemand(
+  settings: ExaminedSettings & { readonly provider: string },
+  signal: AbortSignal,
+): Promise<Finding | undefined> {
+  const [report] = await reportsOf(settings, signal)
+  return report === undefined || report.ok ? undefined : unmetDemand(report)
+}
+
 /** Tested in a child process that a bad driver may kill. */
-async function reportsOf(settings: ExaminedSettings): Promise<readonly ProviderReport[]> {
+async function reportsOf(
+  settings: ExaminedSettings,
+  signal?: AbortSignal,
+): Promise<readonly ProviderReport[]> {
   const { folders, threads, provider } = settings
   const executor = createNativeExecutor({
     folders,
@@ -55,9 +70,12 @@ async function reportsOf(settings: ExaminedSettings): Promise<readonly ProviderR
     ...(provider !== undefined && { provider }),
   })
   await executor.start()
+  const stop = () => void executor.stop()
+  signal?.addEventListener('abort', stop, { once: true })
   try {
     return await executor.testProviders()
   } finally {
+    signal?.removeEventListener('abort', stop)
     await executor.stop()
   }
 }

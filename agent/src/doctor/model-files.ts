@@ -28,7 +28,7 @@ export async function checkModels({ folders: settings }: ExaminedSettings): Prom
       return {
         check: 'Models',
         state: 'note',
-        message: `${name}: ${reason}`,
+        message: reason,
         data: { name, reason },
       }
     }),
@@ -39,6 +39,7 @@ export async function checkModels({ folders: settings }: ExaminedSettings): Prom
 export interface UnusableModel {
   /** With its kind, e.g. `checkpoints/name.safetensors`. */
   readonly name: string
+  /** Names the file with its path. */
   readonly reason: string
 }
 
@@ -71,7 +72,7 @@ function countsFinding(folders: ModelFolders): Finding {
   const counts = Object.fromEntries(kinds.map((kind) => [kind, folders.list(kind).length]))
   const message = kinds
     .filter((kind) => kind in examined || counts[kind]! > 0)
-    .map((kind) => `${counts[kind]} ${kind}`)
+    .map((kind) => `${kind}: ${counts[kind]}`)
     .join(', ')
   const searched = folders.foldersOf('checkpoints').filter((folder) => existsSync(folder))
   const data = { counts, searched }
@@ -97,7 +98,11 @@ function pickleFindings(folders: ModelFolders): Finding[] {
     )
     .filter((path) => PICKLES.test(path))
   if (found.length === 0) return []
-  const message = `${found.length} files are not shown, for they are pickles, which can run code: ${found.slice(0, 3).join(', ')}${found.length > 3 ? ', ...' : ''}`
+  const what =
+    found.length === 1
+      ? '1 file is not shown, for it is a pickle'
+      : `${found.length} files are not shown, for they are pickles`
+  const message = `${what}, which can run code: ${found.slice(0, 3).join(', ')}${found.length > 3 ? ', ...' : ''}`
   const advice = 'Use their .safetensors versions, or convert them.'
   return [{ check: 'Models', state: 'note', message, advice, data: { pickles: found } }]
 }

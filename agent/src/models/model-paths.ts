@@ -3,7 +3,7 @@
  * with the program. Those that ComfyUI's extra_model_paths.yaml names are extra-model-paths.ts;
  * what lies in them all is folders.ts.
  */
-import { statSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { isAbsolute, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -47,9 +47,10 @@ export interface ModelRoot {
  */
 export function modelRoot(folder: string): ModelRoot {
   if (!isFolder(folder)) {
+    const problem = existsSync(folder) ? 'is a file' : 'does not exist'
     throw new MeshError(
       'invalid_settings',
-      `The models folder ${folder} does not exist. Give ComfyUI's models folder, or a whole ComfyUI folder.`,
+      `The models folder ${folder} ${problem}. Give ComfyUI's models folder, or a whole ComfyUI folder.`,
     )
   }
   const inner = join(folder, 'models')

@@ -12,6 +12,7 @@ import {
 const root = t.testdir({
   ComfyUI: { models: { checkpoints: {} } },
   plain: { checkpoints: {} },
+  file: '',
 })
 const at = (...parts: string[]) => join(root, ...parts)
 const context = { environment: { SD_HOME: '/sd' }, home: '/home/user', platform: 'linux' } as const
@@ -35,7 +36,9 @@ t.test('a models folder and a whole ComfyUI are told apart', async (t) => {
     comfyui: at('ComfyUI'),
   })
   t.strictSame(modelRoot(at('plain')), { models: at('plain') })
-  t.throws(() => modelRoot(at('absent')), { code: 'invalid_settings' })
+  const refused = (message: RegExp) => ({ code: 'invalid_settings', message })
+  t.throws(() => modelRoot(at('absent')), refused(/absent does not exist/))
+  t.throws(() => modelRoot(at('file')), refused(/file is a file/))
 })
 
 t.test('earlier folders win and repeated ones count once', async (t) => {

@@ -15,7 +15,7 @@ import { createModelFiles } from './model-files.ts'
 import type { NetworkModules } from './network-runner.ts'
 import type { Session } from './open-session.ts'
 import { createSessionCache } from './session-cache.ts'
-import type { ProviderReport, SessionSettings } from './settings.ts'
+import type { ProviderName, ProviderReport, SessionSettings } from './settings.ts'
 import { openTextEncoder } from './text-encoder.ts'
 
 /** Leaves a job at 512x512 below 4 GB with all else the runner holds. */
@@ -56,7 +56,7 @@ export function createModelSessions(
     }),
   }
   const usable = (): ProviderReport => {
-    if (provider === undefined) throw noProvider(reports)
+    if (provider === undefined) throw noProvider(reports, settings.provider)
     return provider
   }
   const modules = (): NetworkModules => ({ ...common, provider: usable() })
@@ -89,12 +89,12 @@ function defaultBudget(provider: ProviderReport | undefined): number {
   return Math.min(CPU_BUDGET_BYTES, totalmem() * CPU_BUDGET_SHARE)
 }
 
-function noProvider(reports: readonly ProviderReport[]): MeshError {
-  const reasons = reports.map(({ name, reason }) => `${name}: ${reason ?? 'not tried'}`)
-  const advice = 'Run `comfymesh doctor`, or choose another provider.'
-  return new MeshError(
-    'node_failed',
-    `No provider can run models here (${reasons.join('; ')}). ${advice}`,
-    { details: { providers: reports } },
-  )
+function noProvider(reports: readonly ProviderReport[], demanded?: ProviderName): MeshError {
+  const reasons = reports.map(({ name, reason }) => `${name}: ${reason ?? 'not tried'}`).join('; ')
+  const message =
+    demanded === undefined
+      ? `No provider can run models here (${reasons}). Run \`comfymesh doctor\`.`
+      : `The setting \`provider\` demands ${demanded}, which cannot run models here (${reasons}). ` +
+        `Leave the setting out, or see \`comfymesh doctor --provider ${demanded}\`.`
+  return new MeshError('node_failed', message, { details: { providers: reports } })
 }

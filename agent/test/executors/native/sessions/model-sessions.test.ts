@@ -147,13 +147,14 @@ t.test('files that lack a part, or are not there, say so', async (t) => {
 })
 
 t.test('without a provider there is a reason', async (t) => {
-  const reason = 'its self-test crashed'
-  const models = createModelSessions({}, [
-    { name: 'cuda', ok: false, reason, fusedAttention: false, halfPrecision: false },
-  ])
-  t.equal(models.provider, undefined)
-  await t.rejects(models.denoiser({ kind: 'MODEL', path: 'x', loras: [] }), {
-    code: 'node_failed',
-    message: /cuda: its self-test crashed.*doctor/,
-  })
+  const failed = { name: 'cuda', ok: false, fusedAttention: false, halfPrecision: false } as const
+  const reports = [{ ...failed, reason: 'its self-test crashed' }]
+  const refused = async (settings: SessionSettings, message: RegExp) => {
+    const models = createModelSessions(settings, reports)
+    t.equal(models.provider, undefined)
+    const opening = models.denoiser({ kind: 'MODEL', path: 'x', loras: [] })
+    await t.rejects(opening, { code: 'node_failed', message })
+  }
+  await refused({}, /cuda: its self-test crashed.*doctor/)
+  await refused({ provider: 'cuda' }, /demands cuda.*crashed.*Leave the setting out/)
 })
