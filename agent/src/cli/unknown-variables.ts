@@ -5,7 +5,7 @@ import { settingRows } from './setting-rows.ts'
 export type Environment = { readonly [name: string]: string | undefined }
 
 /** A variable that looks like a setting of ours and is none. */
-export interface UnknownVariable {
+interface UnknownVariable {
   readonly name: string
   /** The one that was meant, where one is near. */
   readonly meant?: string

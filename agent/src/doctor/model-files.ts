@@ -36,7 +36,7 @@ export async function checkModels({ folders: settings }: ExaminedSettings): Prom
   ]
 }
 
-export interface UnusableModel {
+interface UnusableModel {
   /** With its kind, e.g. `checkpoints/name.safetensors`. */
   readonly name: string
   /** Names the file with its path. */

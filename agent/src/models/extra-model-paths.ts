@@ -9,7 +9,7 @@ import { MeshError } from '@comfymesh/protocol/errors'
 import { parse } from 'yaml'
 import { closest } from '../base/closest.ts'
 import { type ModelKind, modelKinds } from './folders.ts'
-import { expandPath, type ModelPaths, thisMachine } from './model-paths.ts'
+import { type ExpansionContext, expandPath, type ModelPaths, thisMachine } from './model-paths.ts'
 
 /** Keys that older ComfyUI versions and other programs' files use. */
 const legacyKinds: ReadonlyMap<string, ModelKind> = new Map([
@@ -17,7 +17,7 @@ const legacyKinds: ReadonlyMap<string, ModelKind> = new Map([
   ['clip', 'text_encoders'],
 ])
 
-export interface ExtraModelPaths {
+interface ExtraModelPaths {
   /** Folders of sections marked `is_default`: they come before all others. */
   readonly first: ModelPaths
   /** The rest: they come after the user's own. */
@@ -44,7 +44,7 @@ export function readExtraModelPaths(file: string, context = thisMachine()): Extr
 }
 
 /** A line of the file that does nothing. */
-export interface PathDoubt {
+interface PathDoubt {
   /** As the file calls it, e.g. `comfyui.loras`. */
   readonly name: string
   readonly message: string
@@ -108,7 +108,7 @@ interface Section {
   }[]
 }
 
-function readSections(file: string, context: ReturnType<typeof thisMachine>): Section[] {
+function readSections(file: string, context: ExpansionContext): Section[] {
   return Object.entries(readYaml(file)).map(([name, { base_path, is_default, ...lines }]) => {
     const written = baseOf(base_path, `${name}.base_path`, file)
     const base = resolve(dirname(file), expandPath(written, context))

@@ -69,6 +69,10 @@ export const jobStateSchema = z.looseObject({
       value: z.number(),
       max: z.number(),
       cached: z.boolean(),
+      warnings: z
+        .array(z.string())
+        .optional()
+        .describe('What it ignored though it went on, such as an embedding that is missing'),
     }),
   ),
   attempts: z
