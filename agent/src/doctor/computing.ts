@@ -136,10 +136,9 @@ function unmetDemand(report: ProviderReport, best?: ProviderReport): Finding {
   const { name, reason = 'it does not say why' } = report
   const message = `the setting \`provider\` demands ${name}, which cannot be used: ${reason}`
   const instead = best === undefined ? '' : `, and ${best.name} is used`
-  const advice = [
-    ...(lacksLibraries(report) ? ['With an NVIDIA card run `npm run cuda`.'] : []),
-    `Leave the setting out (--provider, COMFYMESH_PROVIDER or comfymesh.yaml)${instead}.`,
-  ].join(' ')
+  const install = 'With an NVIDIA card run `npm run cuda`; otherwise leave'
+  const leave = lacksLibraries(report) ? install : 'Leave'
+  const advice = `${leave} the setting out (--provider, COMFYMESH_PROVIDER or comfymesh.yaml)${instead}.`
   const data = { ...report, used: false }
   return { check: 'Provider', state: 'problem', message, advice, data }
 }

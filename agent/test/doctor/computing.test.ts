@@ -52,7 +52,7 @@ t.test('a provider that the settings demand is the only one that counts', async 
     state: 'problem',
     message:
       'the setting `provider` demands cuda, which cannot be used: Failed to load shared library',
-    advice: /`npm run cuda`.*Leave the setting out .*cpu is used/,
+    advice: /`npm run cuda`.*otherwise leave the setting out .*cpu is used/,
   })
   t.match(other, { state: 'ok', message: /^cpu computes correctly$/, data: { used: false } })
   const cuda = { ...report, name: 'cuda', ok: true } as const
