@@ -1,4 +1,5 @@
 /** What an agent finds out after its greeting, since it takes longer than anybody would wait for it. */
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { AgentSettings } from '../agent.ts'
 import { counted } from '../base/duration.ts'
 import { ModelFolders } from '../models/folders.ts'
@@ -23,8 +24,13 @@ const doubts: readonly Doubt[] = [
   },
 ]
 
-/** Warns on standard error of whatever is wrong, as soon as it is known. */
-export function tellDoubts(settings: AgentSettings, signal: AbortSignal): void {
+/** A first prompt that comes with the greeting has the machine to itself until its model is open. */
+const PATIENCE_MS = 2000
+
+/** Warns on standard error of whatever is wrong, a moment after the start. */
+export async function tellDoubts(settings: AgentSettings, signal: AbortSignal): Promise<void> {
+  await sleep(PATIENCE_MS, undefined, { signal }).catch(() => {})
+  if (signal.aborted) return
   const { paint } = terminalAt(process.stderr)
   for (const doubt of doubts) {
     doubt(settings, signal).then(

@@ -48,7 +48,7 @@ async function run(given: Arguments): Promise<number> {
   const forget = leaveRecord(settings.dataDir, agent)
   for (const line of greeting(agent, settings, process.env)) console.log(line)
   const stopping = new AbortController()
-  tellDoubts(settings, stopping.signal)
+  void tellDoubts(settings, stopping.signal)
   await told
   stopping.abort()
   // While the data folder is still ours: the next agent leaves its own.
