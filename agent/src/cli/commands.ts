@@ -1,5 +1,4 @@
 /** The table of commands, and how one is found and run. */
-
 import { closest } from '../base/closest.ts'
 import { version } from '../base/version.ts'
 import { answerCommand } from './answer.ts'

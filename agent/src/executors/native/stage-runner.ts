@@ -155,7 +155,7 @@ async function runNode(
   let isAtEnd = false
   let lookedAtMs = now()
   /** Steps that take less are not looked at one by one: each look costs two turns of the event loop. */
-  const mayBeCancelled = () => now() - lookedAtMs >= LOOK_INTERVAL_MS
+  const isLookDue = () => now() - lookedAtMs >= LOOK_INTERVAL_MS
   const context: NodeContext = {
     nodeId: node.id,
     models,
@@ -166,7 +166,7 @@ async function runNode(
       // With its last step a node mostly ends: both are told in one message, and the next one yields.
       const isLast = value >= max && !isAtEnd
       isAtEnd ||= isLast
-      if (isLast || !(isReported || mayBeCancelled())) return
+      if (isLast || !(isReported || isLookDue())) return
       await yieldToMessages(signal)
       lookedAtMs = now()
     },
