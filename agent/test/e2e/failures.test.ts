@@ -28,10 +28,13 @@ t.test('during sampling', async (t) => {
   /** Submits another prompt and does something at the first step of each attempt. */
   const atFirstStep = async (work: (attempt: number) => Promise<unknown>) => {
     seed += 1
+    await ask(agent, 'POST', '/v1/queue/pause')
     const id = await submit(agent, textToImage({ seed, steps: STEPS }))
     let attempts = 0
     const done: Promise<unknown>[] = []
     const state = await followJob(agent, id, (_state, event) => {
+      // It begins when it is listened to: its first step may come sooner than an answer is read.
+      if (event === undefined) done.push(ask(agent, 'POST', '/v1/queue/resume'))
       if (event?.type !== 'node-progress' || event.value !== 1) return
       attempts += 1
       done.push(work(attempts))

@@ -59,7 +59,9 @@ t.test(`${rounds} lives, seed ${seed}`, async (t) => {
   const random = randomNumbers(seed)
   const dataDir = join(t.testdir({}), 'data')
   const told: Submitted = { accepted: [], unanswered: [] }
-  for (let round = 0; round < rounds; round++) await oneLife(t, dataDir, random, told)
+  // Short lives on a busy machine may all end before the agent has answered anything.
+  for (let round = 0; round < rounds || told.accepted.length === 0; round++)
+    await oneLife(t, dataDir, random, told)
 
   const agent = await startBuiltAgent(dataDir, oneThread)
   t.teardown(() => agent.stop())
@@ -73,7 +75,6 @@ t.test(`${rounds} lives, seed ${seed}`, async (t) => {
   >
   const ids = Object.keys(history)
   t.comment(`${told.accepted.length} accepted, ${told.unanswered.length} unanswered`)
-  t.ok(told.accepted.length > 0)
   for (const id of told.accepted) t.ok(ids.includes(id), `accepted job ${id} is in the history`)
   const known = new Set([...told.accepted, ...told.unanswered])
   t.strictSame(
