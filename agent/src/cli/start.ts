@@ -4,7 +4,6 @@ import type { Agent, AgentSettings } from '../agent.ts'
 import { byteSize } from '../base/duration.ts'
 import { version } from '../base/version.ts'
 import { FRONTEND_PATH } from '../gateway/frontend-folder.ts'
-import { doubtsAboutPaths } from '../models/extra-model-paths.ts'
 import { ModelFolders, type ModelKind } from '../models/folders.ts'
 import { leaveServingRecord } from '../store/serving-record.ts'
 import { type Arguments, settingFlags, settingOptions, UsageError } from './arguments.ts'
@@ -48,7 +47,7 @@ async function run(given: Arguments): Promise<number> {
   const forget = leaveRecord(settings.dataDir, agent)
   for (const line of greeting(agent, settings, process.env)) console.log(line)
   const stopping = new AbortController()
-  void tellDoubts(settings, stopping.signal)
+  void tellDoubts(settings, { signal: stopping.signal })
   await told
   stopping.abort()
   // While the data folder is still ours: the next agent leaves its own.
@@ -99,25 +98,17 @@ export function greeting(
     ...(settings.frontend === undefined ? [] : [`  frontend  ${url}${FRONTEND_PATH}/`]),
     ...(token === undefined ? [] : links(url, token, settings)),
     ...(settings.token === false ? [paint('yellow', openToAll(settings.host))] : []),
-    ...inVain(settings, environment).map((line) => paint('yellow', line)),
+    ...inVain(environment).map((line) => paint('yellow', line)),
     paint('dim', 'Ctrl-C stops it.'),
   ]
 }
 
-/** What the user wrote down and has no effect: a line each, for `doctor` tells the rest. */
-function inVain({ extraModelPaths = [] }: AgentSettings, environment: Environment): string[] {
-  return [
-    ...unknownVariables(environment).map(({ name, meant }) => {
-      const advice = meant === undefined ? '' : `; did you mean ${meant}?`
-      return `Warning: the variable ${name} is no setting and has no effect${advice}`
-    }),
-    ...extraModelPaths.flatMap((file) => {
-      const count = doubtsAboutPaths(file).length
-      if (count === 0) return []
-      const what = count === 1 ? 'folder or key in' : 'folders or keys in'
-      return `Warning: ${count} ${what} ${file} cannot be used; \`comfymesh doctor\` says which and why.`
-    }),
-  ]
+/** What looks like a setting of ours and is none: a line each. */
+function inVain(environment: Environment): string[] {
+  return unknownVariables(environment).map(({ name, meant }) => {
+    const advice = meant === undefined ? '' : `; did you mean ${meant}?`
+    return `Warning: the variable ${name} is no setting and has no effect${advice}`
+  })
 }
 
 /** The pages to open; whoever has one of these links can use the agent. */

@@ -9,9 +9,26 @@ import { testSettings } from '../test-agent.ts'
 function warningOf(t: Test, settings: AgentSettings): Promise<string> {
   return new Promise((resolve) => {
     t.capture(console, 'error', (line: string) => resolve(line))
-    tellDoubts(settings, new AbortController().signal)
+    tellDoubts(settings, { signal: new AbortController().signal, patienceMs: 0 })
   })
 }
+
+t.test('lines of extra_model_paths.yaml that do nothing', async (t) => {
+  const root = t.testdir({ 'paths.yaml': 'a:\n  loras: nope\n', 'good.yaml': 'a:\n  loras: .\n' })
+  const [good, file] = [join(root, 'good.yaml'), join(root, 'paths.yaml')]
+  const warning = await warningOf(t, { ...testSettings(root), extraModelPaths: [good, file] })
+  t.equal(
+    warning,
+    `Warning: 1 folder or key in ${file} cannot be used; \`comfymesh doctor\` says which and why.`,
+  )
+})
+
+t.test('an extra_model_paths.yaml that went away after the start', async (t) => {
+  const root = t.testdir({})
+  const file = join(root, 'paths.yaml')
+  const warning = await warningOf(t, { ...testSettings(root), extraModelPaths: [file] })
+  t.equal(warning, `${file} does not exist.`)
+})
 
 t.test('model files that cannot be used', async (t) => {
   const root = t.testdir({ models: { checkpoints: { 'cut.safetensors': 'nonsense' } } })
