@@ -7,11 +7,11 @@ import type { JsonObject } from '@comfymesh/protocol/json'
 import type { PlannedStage } from '@comfymesh/protocol/plan'
 import type { NodeId } from '@comfymesh/protocol/workflow'
 import type { PngText } from '../base/png-text.ts'
+import { createProgressThrottle } from '../base/progress-throttle.ts'
 import type { HandedPicture, SavedPicture, StageEvent } from '../executors/executor.ts'
 import type { KnownResults } from './known-results.ts'
 import type { LiveJob } from './live-job.ts'
 import type { PictureFiles } from './picture-files.ts'
-import { createProgressThrottle } from './progress-throttle.ts'
 import { cancelled, type StageReport } from './stage-run.ts'
 
 /** Nodes that need not run, and what the output nodes among them show. */

@@ -1,10 +1,7 @@
-/** Which steps of a node are worth a message: as often as ComfyUI tells its frontend, no more. */
+/** Which steps of a node go to the agent, and which of them with a preview. */
 import type { NodeId } from '@comfymesh/protocol/workflow'
+import { createProgressThrottle } from '../../base/progress-throttle.ts'
 import type { Picture, StageEvent } from '../executor.ts'
-
-/** ComfyUI's throttle: both must have passed since the last message. */
-const MIN_INTERVAL_MS = 100
-const MIN_FRACTION = 0.005
 
 /** A preview costs an encode here and a decode in every browser; more often than this is waste. */
 const PREVIEW_INTERVAL_MS = 330
@@ -26,15 +23,14 @@ export interface ProgressReporter {
 }
 
 /**
- * Reports a step unless it follows the last report too closely; the first and the last always go
- * out. A preview goes out when it is made, with the step that is the last one by then.
+ * Reports the steps that are worth telling, and previews at longer intervals. A preview goes out
+ * when it is made, with the step that is the last one by then.
  */
 export function createProgressReporter(
   { nodeId, previews, report }: ProgressOptions,
   now: () => number,
 ): ProgressReporter {
-  let reportedAt = Number.NEGATIVE_INFINITY
-  let reportedValue = Number.NEGATIVE_INFINITY
+  const isDue = createProgressThrottle(now)
   let last = { value: 0, max: 0 }
   const startedAt = now()
   let nextPreviewAt = startedAt + PREVIEW_INTERVAL_MS
@@ -62,15 +58,10 @@ export function createProgressReporter(
 
   return {
     step(value, max, preview) {
-      const time = now()
       last = { value, max }
-      if (previews && preview !== undefined && previewIsDue(time, value, max))
+      if (previews && preview !== undefined && previewIsDue(now(), value, max))
         void showPreview(preview)
-      const isLate = time - reportedAt >= MIN_INTERVAL_MS
-      const isFarther = (value - reportedValue) / max >= MIN_FRACTION
-      if (!(isLate && isFarther) && value < max) return false
-      reportedAt = time
-      reportedValue = value
+      if (!isDue({ nodeId, value, max })) return false
       report({ type: 'node-progress', nodeId, value, max })
       return true
     },
