@@ -28,6 +28,20 @@ export function titleOf(node: NamedNode): string {
   return name === undefined ? 'a node without a class' : printable(name)
 }
 
+/**
+ * `KSampler (node 3)`, or `"My sampler" (KSampler, node 3)` where the user named it. One that is not
+ * there, or has neither title nor class, is `node 3`.
+ */
+export function nodeName(prompt: NamedPrompt, nodeId: NodeId): string {
+  const node: NamedNode = Object.hasOwn(prompt, nodeId) ? prompt[nodeId]! : {}
+  const names = [givenTitle(node), node.class_type].filter((name) => typeof name === 'string')
+  const [name, givenClass] = new Set(names.map(printable))
+  if (name === undefined) return `node ${nodeId}`
+  return givenClass === undefined
+    ? `${name} (node ${nodeId})`
+    : `"${name}" (${givenClass}, node ${nodeId})`
+}
+
 /** A line break or an escape sequence of a stranger's file would spoil the terminal. */
 export function printable(text: string): string {
   return text.replaceAll(/\p{Cc}+/gu, ' ')

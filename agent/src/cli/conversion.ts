@@ -6,7 +6,7 @@ import {
   convertWorkflow,
 } from '@comfymesh/protocol/convert/convert-workflow'
 import type { JsonObject } from '@comfymesh/protocol/json'
-import { titleOf } from '@comfymesh/protocol/prompt-nodes'
+import { nodeName } from '@comfymesh/protocol/prompt-nodes'
 import type { NodeDefinitions, NodeId, Prompt } from '@comfymesh/protocol/workflow'
 
 type Say = (line: string) => void
@@ -50,11 +50,7 @@ const convert = (workflow: JsonObject, definitions: NodeDefinitions): Conversion
   convertWorkflow(workflow, definitions, { now: new Date(), random: Math.random })
 
 function tell(warnings: readonly ConversionWarning[], prompt: ConvertedPrompt, say: Say): void {
-  for (const { nodeId, message } of warnings) say(`Warning: ${called(nodeId, prompt)}${message}`)
-}
-
-function called(nodeId: string | undefined, prompt: ConvertedPrompt): string {
-  const node = nodeId === undefined ? undefined : prompt[nodeId]
-  if (nodeId === undefined) return ''
-  return node?.class_type === undefined ? `node ${nodeId}: ` : `${titleOf(node)} (node ${nodeId}): `
+  for (const { nodeId, message } of warnings) {
+    say(`Warning: ${nodeId === undefined ? '' : `${nodeName(prompt, nodeId)}: `}${message}`)
+  }
 }

@@ -2,7 +2,7 @@
 import type { JobState } from '@comfymesh/protocol/job'
 import type { StageState } from '@comfymesh/protocol/job-stages'
 import type { JsonObject } from '@comfymesh/protocol/json'
-import { printable, titleOf } from '@comfymesh/protocol/prompt-nodes'
+import { nodeName, printable, titleOf } from '@comfymesh/protocol/prompt-nodes'
 import type { Prompt } from '@comfymesh/protocol/workflow'
 import { counted, duration } from '../base/duration.ts'
 import { type JobTrace, type NodeTrace, preparationMs, stepsPerSecond } from './job-trace.ts'
@@ -41,10 +41,9 @@ export function summaryLines({ state, trace }: JobReport, terminal: Terminal): s
 
 /** What the nodes ignored though they went on. */
 function warningsOf({ nodes, request: { prompt } }: JobState): string[] {
-  return nodes.flatMap(({ nodeId, warnings = [] }) => {
-    const title = prompt[nodeId] ? titleOf(prompt[nodeId]) : nodeId
-    return warnings.map((warning) => `Warning: ${title} (node ${nodeId}): ${printable(warning)}`)
-  })
+  return nodes.flatMap(({ nodeId, warnings = [] }) =>
+    warnings.map((warning) => `Warning: ${nodeName(prompt, nodeId)}: ${printable(warning)}`),
+  )
 }
 
 const jobMs = ({ startedAtMs, finishedAtMs, request }: JobState): number =>

@@ -1,5 +1,7 @@
 /** A plan as a user reads it: a line a stage, what travels, and why not elsewhere. */
 import type { Placement, Plan, PlanEdge, PlannedStage } from '@comfymesh/protocol/plan'
+import { nodeName } from '@comfymesh/protocol/prompt-nodes'
+import type { Prompt } from '@comfymesh/protocol/workflow'
 import { byteSize, duration } from '../base/duration.ts'
 import type { Terminal } from './terminal.ts'
 
@@ -9,11 +11,17 @@ export interface ShownPlan {
   readonly warnings: readonly { readonly message: string; readonly nodeId?: string | undefined }[]
 }
 
-export function planLines({ plan, cachedNodeIds, warnings }: ShownPlan, terminal: Terminal) {
+export function planLines(
+  { plan, cachedNodeIds, warnings }: ShownPlan,
+  prompt: Prompt,
+  terminal: Terminal,
+): string[] {
   const { stages, placements, totals } = plan
   const known = cachedNodeIds.length
   return [
-    ...warnings.map(({ message, nodeId }) => (nodeId ? `Node ${nodeId}: ${message}` : message)),
+    ...warnings.map(({ message, nodeId }) =>
+      nodeId === undefined ? message : `${nodeName(prompt, nodeId)}: ${message}`,
+    ),
     ...(plan.question === undefined ? [] : [terminal.paint('yellow', plan.question), '']),
     terminal.paint('bold', summaryLine(plan)),
     reasonLine(plan),

@@ -65,7 +65,8 @@ async function run(given: Arguments): Promise<number> {
     const prompt = await promptOf(file, agent)
     try {
       const shown = await requestPlan(agent, prompt, options)
-      const lines = () => planLines(shown as unknown as ShownPlan, terminalAt(process.stdout))
+      const lines = () =>
+        planLines(shown as unknown as ShownPlan, prompt, terminalAt(process.stdout))
       for (const line of asJson ? [stringifyJson(shown)] : lines()) console.log(line)
       return 0
     } catch (error) {

@@ -1,19 +1,8 @@
 /** Errors as a user reads them. */
 import { type ErrorReport, MeshError } from '@comfymesh/protocol/errors'
-import { titleOf } from '@comfymesh/protocol/prompt-nodes'
+import { nodeName } from '@comfymesh/protocol/prompt-nodes'
 import type { Prompt } from '@comfymesh/protocol/workflow'
 import { UsageError } from './arguments.ts'
-
-/** `KSampler (node 3)`, or `"My sampler" (KSampler, node 3)` where the user named it. */
-export function nodeName(prompt: Prompt, nodeId: string): string {
-  const node = prompt[nodeId]
-  if (node === undefined) return `node ${nodeId}`
-  const title = titleOf(node)
-  const { class_type: className }: { readonly class_type?: unknown } = node
-  return className === undefined || title === className
-    ? `${title} (node ${nodeId})`
-    : `"${title}" (${className}, node ${nodeId})`
-}
 
 /** Why a job failed, and at which node. */
 export function failureLine(error: ErrorReport, prompt: Prompt, nodeId?: string): string {

@@ -3,7 +3,7 @@
  * Values are typed by the node's definition.
  */
 import type { JsonValue } from '@comfymesh/protocol/json'
-import { findInput, titleOf } from '@comfymesh/protocol/prompt-nodes'
+import { findInput, nodeName, titleOf } from '@comfymesh/protocol/prompt-nodes'
 import {
   type InputSpec,
   isLink,
@@ -14,7 +14,6 @@ import {
 } from '@comfymesh/protocol/workflow'
 import { closest } from '../base/closest.ts'
 import { UsageError } from './arguments.ts'
-import { nodeName } from './problems.ts'
 
 /**
  * The prompt with the edits made.

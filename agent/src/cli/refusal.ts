@@ -4,11 +4,10 @@
  */
 import { unknownClassMessage } from '@comfymesh/protocol/convert/unknown-class'
 import { stringifyJson } from '@comfymesh/protocol/json'
-import { printable } from '@comfymesh/protocol/prompt-nodes'
+import { nodeName, printable } from '@comfymesh/protocol/prompt-nodes'
 import type { NodeDefinitions, NodeId, Prompt } from '@comfymesh/protocol/workflow'
 import type { NodeErrors, Problem } from '../planning/problem.ts'
 import { type AgentAddress, nodeDefinitions, type Refusal } from './agent-client.ts'
-import { nodeName } from './problems.ts'
 
 /** Tells of it, as text or as JSON. @returns the exit code. */
 export async function tellRefusal(

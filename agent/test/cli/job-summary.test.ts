@@ -215,7 +215,7 @@ t.test('what nodes ignored is told, in words and as JSON', async (t) => {
       : event,
   )
   const report = { ...play(warned), files: [] }
-  const line = 'Warning: Sample (node 2): half of it is ignored'
+  const line = 'Warning: "Sample" (KSampler, node 2): half of it is ignored'
   t.ok(summaryLines(report, plainTerminal).includes(line))
   t.strictSame(reportJson(report).warnings, [line])
 })

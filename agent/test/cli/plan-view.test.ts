@@ -4,8 +4,10 @@ import { planLines } from '../../src/cli/plan-view.ts'
 import { peer, plan, separateFiles, textToImage } from '../planning/meshes.ts'
 import { plainTerminal } from './terminals.ts'
 
+const prompt = { '9': { class_type: 'SaveImage', inputs: {} } }
+
 const shown = (made: ReturnType<typeof plan>) =>
-  planLines({ plan: made, cachedNodeIds: [], warnings: [] }, plainTerminal)
+  planLines({ plan: made, cachedNodeIds: [], warnings: [] }, prompt, plainTerminal)
 
 t.test('one machine', async (t) => {
   t.strictSame(shown(plan(textToImage(), [peer('studio')])), [
@@ -40,8 +42,8 @@ t.test('what is asked, known or left out', async (t) => {
     fallback: 'ask',
   })
   const warnings = [{ nodeId: '9', message: 'Left out: no picture' }, { message: 'odd' }]
-  const lines = planLines({ plan: made, cachedNodeIds: ['3'], warnings }, plainTerminal)
-  t.strictSame(lines.slice(0, 2), ['Node 9: Left out: no picture', 'odd'])
+  const lines = planLines({ plan: made, cachedNodeIds: ['3'], warnings }, prompt, plainTerminal)
+  t.strictSame(lines.slice(0, 2), ['SaveImage (node 9): Left out: no picture', 'odd'])
   t.match(lines[2], /Run it on studio instead\?$/)
   t.ok(lines.includes('Results known already: 1'))
   const nothing = plan(textToImage(), [peer('studio')], { outputs: [] })

@@ -2,7 +2,7 @@ import { MeshError } from '@comfymesh/protocol/errors'
 import type { Prompt } from '@comfymesh/protocol/workflow'
 import t from 'tap'
 import { UsageError } from '../../src/cli/arguments.ts'
-import { errorLines, failureLine, nodeName } from '../../src/cli/problems.ts'
+import { errorLines, failureLine } from '../../src/cli/problems.ts'
 
 const prompt: Prompt = {
   '3': { class_type: 'KSampler', inputs: {}, _meta: { title: 'My sampler' } },
@@ -13,9 +13,6 @@ t.test('why a job failed', async (t) => {
   const error = { code: 'node_failed', message: 'no', details: {} } as const
   t.equal(failureLine(error, prompt, '4'), 'SaveImage (node 4): no')
   t.equal(failureLine(error, prompt), 'no')
-  t.equal(nodeName(prompt, '3'), '"My sampler" (KSampler, node 3)')
-  const classless = { '5': { inputs: {}, _meta: { title: 'Mine' } } } as unknown as Prompt
-  t.equal(nodeName(classless, '5'), 'Mine (node 5)')
 })
 
 t.test('errors of commands; only bugs come with a stack', async (t) => {

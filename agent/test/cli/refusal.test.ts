@@ -33,7 +33,7 @@ t.test('every node that nobody has, by its class, however it is titled', async (
   t.equal(lines.length, 3)
   t.match(lines, [
     /^"Positive" \(Fancy \[2J, node 5\): There is no node Fancy \[2J here, .*take it out/i,
-    /^a node without a class \(node 7\): It has no class_type, .*take it out/i,
+    /^node 7: It has no class_type, .*take it out/i,
     /^Upscaler \(node 8\): There is no node Upscaler here, .*GET \/object_info lists/,
   ])
   t.notMatch(lines.join(), /install|corrupted/i)
