@@ -1,21 +1,21 @@
 /** The models: how many of each kind, and which cannot be used. */
 import { existsSync, readdirSync } from 'node:fs'
 import { join, relative } from 'node:path'
-import { MeshError } from '@comfymesh/protocol/errors'
-import { describeCheckpoint } from '../models/family.ts'
+import { describeModel } from '../models/description.ts'
 import { ModelFolders, type ModelKind, modelKinds } from '../models/folders.ts'
 import { shippedModels } from '../models/model-paths.ts'
-import { openSafetensors, type Safetensors } from '../models/safetensors.ts'
 import type { ExaminedSettings } from './checks.ts'
 import type { Finding } from './finding.ts'
 
-/** How each kind that we can run is examined beyond its header. */
-const examined: { readonly [kind in ModelKind]?: (file: Safetensors) => unknown } = {
-  checkpoints: describeCheckpoint,
-  vae: describeCheckpoint,
-  loras: () => {},
-  embeddings: () => {},
-}
+/** The kinds that nodes here load: of the others, files are counted. */
+const loadedKinds: readonly ModelKind[] = [
+  'checkpoints',
+  'loras',
+  'vae',
+  'embeddings',
+  'text_encoders',
+  'diffusion_models',
+]
 
 const PICKLES = /\.(ckpt|pt|pth|bin)$/i
 
@@ -52,16 +52,13 @@ export async function unusableModels(
   signal?: AbortSignal,
 ): Promise<UnusableModel[]> {
   const found: UnusableModel[] = []
-  for (const [kind, examine] of Object.entries(examined)) {
-    for (const name of folders.list(kind as ModelKind)) {
+  for (const kind of loadedKinds) {
+    for (const name of folders.list(kind)) {
       if (signal?.aborted === true) return found
-      try {
-        const path = folders.find(kind as ModelKind, name)
-        if (path !== undefined) examine(await openSafetensors(path))
-      } catch (error) {
-        if (!(error instanceof MeshError)) throw error
-        found.push({ name: `${kind}/${name}`, reason: error.message })
-      }
+      const path = folders.find(kind, name)
+      if (path === undefined) continue
+      const { problem } = await describeModel(kind, path)
+      if (problem !== undefined) found.push({ name: `${kind}/${name}`, reason: problem })
     }
   }
   return found
@@ -71,7 +68,7 @@ function countsFinding(folders: ModelFolders): Finding {
   const kinds = Object.keys(modelKinds) as ModelKind[]
   const counts = Object.fromEntries(kinds.map((kind) => [kind, folders.list(kind).length]))
   const message = kinds
-    .filter((kind) => kind in examined || counts[kind]! > 0)
+    .filter((kind) => loadedKinds.includes(kind) || counts[kind]! > 0)
     .map((kind) => `${kind}: ${counts[kind]}`)
     .join(', ')
   const searched = folders.foldersOf('checkpoints').filter((folder) => existsSync(folder))
@@ -90,7 +87,7 @@ function countsFinding(folders: ModelFolders): Finding {
 
 /** Model files that are never opened, because opening them can run their code. */
 function pickleFindings(folders: ModelFolders): Finding[] {
-  const found = (['checkpoints', 'loras', 'vae', 'embeddings'] as const)
+  const found = loadedKinds
     .flatMap((kind) => folders.foldersOf(kind))
     .filter((folder) => existsSync(folder))
     .flatMap((folder) =>

@@ -89,6 +89,7 @@ const otherFamilies: readonly (readonly [module: string, is: string])[] = [
   ['input_hint_block', 'a ControlNet, not a checkpoint'],
   ['controlnet_cond_embedding', 'a ControlNet, not a checkpoint'],
   ['down_blocks.0.resnets', 'a UNet in diffusers format; single-file checkpoints work'],
+  ['encoder.block', 'a T5 text encoder'],
   ['emb_params', 'a textual-inversion embedding; it belongs in the embeddings folder'],
 ]
 

@@ -9,6 +9,8 @@ import { testSettings } from '../test-agent.ts'
 
 const root = t.testdir({
   models: { checkpoints: { 'cut.safetensors': 'nonsense', 'old.ckpt': '' } },
+  text_encoders: { 't5xxl.safetensors': 'nonsense', 'clip_l.bin': '' },
+  unet: { 'flux.safetensors': 'nonsense' },
   file: 'not a folder',
   'paths.yaml': 'comfyui:\n  lora: models\n',
   'good.yaml': 'comfyui:\n  loras: models\n',
@@ -22,6 +24,24 @@ t.test('models that cannot be used are named with the reason', async (t) => {
   t.match(cut, [{ state: 'note', data: { name: 'checkpoints/cut.safetensors' } }])
   t.equal(cut[0]?.message.match(/cut\.safetensors/g)?.length, 1, 'the file is named once')
   t.match(findings.at(-1), { state: 'note', message: /^1 file is not shown.*a pickle.*old.ckpt/ })
+})
+
+t.test('networks in files of their own are examined as checkpoints are', async (t) => {
+  const models = {
+    ...settings.folders.models,
+    diffusion_models: [join(root, 'unet')],
+    text_encoders: [join(root, 'text_encoders')],
+    // No node here loads any.
+    controlnet: [join(root, 'unet')],
+  }
+  const findings = await checkModels({ ...settings, folders: { ...settings.folders, models } })
+  t.match(findings[0], { message: /text_encoders: 1, diffusion_models: 1/ })
+  const names = findings.flatMap(({ data }) => data?.name ?? [])
+  t.strictSame(names.slice(1), [
+    'text_encoders/t5xxl.safetensors',
+    'diffusion_models/flux.safetensors',
+  ])
+  t.match(findings.at(-1), { message: /^2 files are not shown.*old\.ckpt.*clip_l\.bin/ })
 })
 
 t.test('what extra_model_paths.yaml names in vain', async (t) => {

@@ -135,6 +135,7 @@ const unsupported: { readonly [says: string]: Shapes } = {
     'model.diffusion_model.joint_blocks.0.x_block.attn.qkv.weight': [4608, 1536],
   },
   Flux: { 'double_blocks.0.img_attn.qkv.weight': [9216, 3072] },
+  'T5 text encoder': { 'encoder.block.0.layer.0.SelfAttention.q.weight': [4096, 4096] },
   ControlNet: { 'control_model.input_hint_block.0.weight': [16, 3, 3, 3] },
   LoRA: { 'lora_unet_mid_block_attentions_0_proj_in.lora_down.weight': [4, 1280] },
   inpainting: { ...fullUnet, 'model.diffusion_model.input_blocks.0.0.weight': [320, 9, 3, 3] },
