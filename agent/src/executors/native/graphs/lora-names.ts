@@ -48,6 +48,12 @@ export function moduleNames(checkpoint: Checkpoint): ModuleNames {
   }
 }
 
+/** Whether a LoRA's tensor is one for the text encoder, whatever the checkpoint has. */
+export function isForTextEncoder(tensorName: string): boolean {
+  const name = underscored(tensorName)
+  return textPrefixes.some((prefix) => name.startsWith(`${prefix}text_model_`))
+}
+
 function withoutPrefix(
   name: string,
   prefixes: readonly string[],
