@@ -13,7 +13,7 @@ import { sharedAgent } from '../shared-agent.ts'
 t.setTimeout(300_000)
 const idleAgent = sharedAgent(t)
 
-/** Enough for previews: there are none when the result is about to come. */
+/** Seconds of work, so that there are previews: there are none when the result is about to come. */
 const MANY_STEPS = 600
 
 async function connected(t: Test) {
@@ -121,7 +121,7 @@ t.test('interrupting, and a prompt that cannot run or fails', async (t) => {
   })
 
   // It fails at its end: the package misses what happens while it asks for the history.
-  const prompt = textToImage({ steps: 40 })
+  const prompt = textToImage({ steps: MANY_STEPS })
   prompt['9']!.inputs.filename_prefix = '../outside'
   const failing = new PromptBuilder(titled(prompt), [], ['images']).setRawOutputNode('images', '9')
   const failures: Error[] = []

@@ -1,6 +1,5 @@
 /** The first thing that anybody sees: three agents, one picture three times, nothing left behind. */
 import { readdirSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
 import { runBuilt } from '../built-agent.ts'
@@ -8,13 +7,14 @@ import { runBuilt } from '../built-agent.ts'
 // On a machine that is busy with other things, too.
 t.setTimeout(300_000)
 
-const foldersOfDemos = () =>
-  readdirSync(tmpdir()).filter((name) => name.startsWith('comfymesh-demo-'))
-
 t.test('comfymesh demo', async (t) => {
-  const before = foldersOfDemos()
-  const out = join(t.testdir({}), 'pictures')
-  const { code, stdout, stderr } = await runBuilt(['demo', '--seed', '3', '--out', out])
+  const folder = t.testdir({ temporary: {} })
+  const out = join(folder, 'pictures')
+  // Of its own: other demos may run on this machine.
+  const temporary = join(folder, 'temporary')
+  const environment = { TMPDIR: temporary, TEMP: temporary, TMP: temporary }
+  const argv = ['demo', '--seed', '3', '--out', out]
+  const { code, stdout, stderr } = await runBuilt(argv, environment)
   t.equal(code, 0, stderr)
   const [, , together, shared, rescued] = stdout.split(/^\d {2}/m)
   t.match(together, /✓ 1 stage on studio, 0 bytes between machines/)
@@ -22,7 +22,7 @@ t.test('comfymesh demo', async (t) => {
   t.match(rescued, /✗ tower was killed at step \d+ of 30\n +studio sampled instead/)
   t.match(stdout, /All three have the same pixels/)
   t.equal(readdirSync(out).length, 3)
-  t.same(foldersOfDemos(), before)
+  t.same(readdirSync(temporary), [])
 })
 
 t.test('a seed that is none', async (t) => {

@@ -317,7 +317,9 @@ t.test(
     const complaints = complaintsOf(page)
     await page.getByRole('button', { name: 'Begin with text to image' }).click()
     await becomes(t, () => nodes(page).count(), 7)
-    const count = await links(page).count()
+    // Lines are drawn after the nodes whose sockets they join.
+    const count = 9
+    await becomes(t, () => links(page).count(), count)
 
     await t.test('a point is added, moved and taken away', async (t) => {
       const line = page.locator('.react-flow__edge-interaction').first()

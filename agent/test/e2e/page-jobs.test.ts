@@ -41,7 +41,7 @@ t.test('a job opens to where it ran and what happened', { skip: withoutBrowser }
   await page.getByText('the only peer of the mesh').waitFor()
   await page.getByText('Accepted into the queue').waitFor()
   await page.getByText('Completed', { exact: true }).last().waitFor()
-  t.equal(await page.getByRole('img', { name: /blank/ }).count(), 1)
+  await page.getByRole('img', { name: /blank/ }).waitFor()
   t.strictSame(await accessibilityFaults(page), [])
 
   await page.getByRole('button', { name: 'Run again' }).click()

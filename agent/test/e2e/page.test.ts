@@ -1,7 +1,7 @@
 /** The coordinator page in a real browser, as an artist uses it. */
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Page } from 'playwright-core'
+import type { Page, Request } from 'playwright-core'
 import t, { type Test } from 'tap'
 import { accessibilityFaults, complaintsOf, sharedBrowser, withoutBrowser } from '../browser.ts'
 import { type BuiltAgent, startBuiltAgent } from '../built-agent.ts'
@@ -164,12 +164,13 @@ t.test('a lost connection shows, heals, and loses nothing', { skip: withoutBrows
 t.test('the page is small', { skip: withoutBrowser }, async (t) => {
   const agent = await idleAgent()
   const page = await newPage(t)
-  let scriptBytes = 0
-  page.on('requestfinished', async (request) => {
-    if (request.resourceType() !== 'script') return
-    scriptBytes += (await request.sizes()).responseBodySize
+  const scripts: ReturnType<Request['sizes']>[] = []
+  page.on('requestfinished', (request) => {
+    if (request.resourceType() === 'script') scripts.push(request.sizes())
   })
   await page.goto(agent.url, { waitUntil: 'networkidle' })
+  const sizes = await Promise.all(scripts)
+  const scriptBytes = sizes.reduce((sum, { responseBodySize }) => sum + responseBodySize, 0)
   t.ok(scriptBytes > 0 && scriptBytes < MAX_SCRIPT_BYTES, `${scriptBytes} bytes of script`)
 })
 
