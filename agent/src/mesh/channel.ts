@@ -58,18 +58,18 @@ export function createInbox(
   /** Whose room was given last. */
   let roomOf: Target | undefined
   let failure: Error | undefined
-  let silence: NodeJS.Timeout | undefined
+  let stopWatching: (() => void) | undefined
   let hasMoved = false
 
   /** Looks now and then: to set a timer anew at every piece would cost more than to copy it. */
   function watch(): void {
-    hasMoved = silence !== undefined
-    silence ??= setTimeout(() => {
-      silence = undefined
+    hasMoved = stopWatching !== undefined
+    stopWatching ??= afterReading(silenceMs, () => {
+      stopWatching = undefined
       if (targets.length === 0) return
       if (hasMoved) watch()
       else onSilence()
-    }, silenceMs)
+    })
   }
 
   /** @returns the bytes that nobody has asked for. */
@@ -102,8 +102,8 @@ export function createInbox(
   }
 
   function end(): void {
-    clearTimeout(silence)
-    silence = undefined
+    stopWatching?.()
+    stopWatching = undefined
   }
 
   return {
@@ -149,10 +149,26 @@ export async function unlessSilent<T>(
   silenceMs: number,
   onSilence: () => void,
 ): Promise<T> {
-  const timer = setTimeout(onSilence, silenceMs)
+  const cancel = afterReading(silenceMs, onSilence)
   try {
     return await doing
   } finally {
+    cancel()
+  }
+}
+
+/**
+ * Calls back after a while, and after what has arrived by then was read: a process that was itself
+ * held up has not listened meanwhile.
+ * @returns how to give that up.
+ */
+function afterReading(delayMs: number, callback: () => void): () => void {
+  let immediate: NodeJS.Immediate | undefined
+  const timer = setTimeout(() => {
+    immediate = setImmediate(callback)
+  }, delayMs)
+  return () => {
     clearTimeout(timer)
+    clearImmediate(immediate)
   }
 }

@@ -54,6 +54,13 @@ async function untilEnd(channel: Channel): Promise<void> {
   } catch {}
 }
 
+const HELD_UP_MS = 1000
+
+/** As a machine that is busy, or asleep, does to its processes. */
+function holdUp(): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, HELD_UP_MS)
+}
+
 /** Of this process, both ends of its connections. */
 function socketCount(): number {
   return process.getActiveResourcesInfo().filter((kind) => kind === 'TCPSocketWrap').length
@@ -128,6 +135,16 @@ for (const direct of [true, false]) {
       await untilEnd(theirs)
       await t.rejects(ours.write(Buffer.from('more')))
       await t.rejects(theirs.write(Buffer.from('more')))
+    })
+
+    t.test('what came while this process was held up was no silence', async (t) => {
+      const { b, arrived } = await startPair(t, { silenceMs: HELD_UP_MS / 2 })
+      const { ours, theirs } = await open(t, b, arrived, direct)
+      const heard = said(ours, 4)
+      const writing = theirs.write(Buffer.from('late'))
+      holdUp()
+      t.equal(await heard, 'late')
+      await writing
     })
 
     t.test('silence while somebody waits is an end', async (t) => {
