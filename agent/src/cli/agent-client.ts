@@ -3,10 +3,10 @@ import { hostname, networkInterfaces } from 'node:os'
 import { agentStateSchema } from '@comfymesh/protocol/agent-state'
 import { foldJob, isFinished, type JobEvent, type JobState } from '@comfymesh/protocol/job'
 import { type JsonObject, type JsonValue, parseJson, stringifyJson } from '@comfymesh/protocol/json'
+import type { NodeErrors, Refusal } from '@comfymesh/protocol/refusal'
 import type { NodeDefinitions, Prompt } from '@comfymesh/protocol/workflow'
 import type { AgentSettings } from '../agent.ts'
 import { isLoopback } from '../gateway/edge.ts'
-import type { NodeErrors, Problem } from '../planning/problem.ts'
 import { readAccessToken } from '../store/access-token.ts'
 
 /** Where an agent is reached, and what it wants to see of who asks. */
@@ -115,12 +115,6 @@ export class RequestRefused extends Error {
     super(message)
     this.details = details
   }
-}
-
-/** Why a prompt was refused, as ComfyUI says it. */
-export interface Refusal {
-  readonly error: Problem
-  readonly node_errors: NodeErrors
 }
 
 export class PromptRefused extends Error {

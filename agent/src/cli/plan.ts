@@ -1,7 +1,7 @@
 /** `comfymesh plan`: what would run where, and why, before anything runs. */
 import { type JsonObject, stringifyJson } from '@comfymesh/protocol/json'
+import type { NodeErrors } from '@comfymesh/protocol/refusal'
 import type { Prompt } from '@comfymesh/protocol/workflow'
-import type { NodeErrors } from '../planning/problem.ts'
 import { type AgentAccess, withAgent } from './agent-access.ts'
 import { nodeDefinitions, PromptRefused, RequestRefused, requestJson } from './agent-client.ts'
 import {

@@ -1,5 +1,5 @@
 /** Validation by what all peers offer, which is not all there while members are still on their way. */
-import type { NodeErrors } from '../planning/problem.ts'
+import type { NodeErrors } from '@comfymesh/protocol/refusal'
 import type { ValidationResult } from '../planning/validate.ts'
 
 /** What is known of the members that are not here yet. */

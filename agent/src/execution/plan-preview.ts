@@ -1,10 +1,10 @@
 /** The plan of a prompt as it would run now. Nothing is queued and nothing runs. */
 import type { Plan } from '@comfymesh/protocol/plan'
+import type { NodeErrors, Problem } from '@comfymesh/protocol/refusal'
 import type { NodeId } from '@comfymesh/protocol/workflow'
 import type { Executor } from '../executors/executor.ts'
 import { definitionsOf } from '../planning/definitions.ts'
 import type { PeerOffer } from '../planning/peers.ts'
-import type { NodeErrors, Problem } from '../planning/problem.ts'
 import { validatePrompt } from '../planning/validate.ts'
 import { type JobPlanModules, planRequest } from './job-plan.ts'
 import { type Gathering, validateInMesh } from './mesh-validation.ts'

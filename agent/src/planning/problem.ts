@@ -1,23 +1,6 @@
-/** What can be wrong with a prompt, in the words and shapes that ComfyUI's clients know. */
+/** What can be wrong with a prompt, in the words that ComfyUI's clients know. */
 import type { JsonObject } from '@comfymesh/protocol/json'
-import type { NodeId } from '@comfymesh/protocol/workflow'
-
-/** One thing wrong with a prompt or node, as ComfyUI's clients know it. */
-export interface Problem {
-  readonly type: string
-  readonly message: string
-  readonly details: string
-  readonly extra_info: JsonObject
-}
-
-export interface NodeProblems {
-  readonly errors: readonly Problem[]
-  /** The output nodes that cannot run because of it. */
-  readonly dependent_outputs: readonly NodeId[]
-  readonly class_type: string
-}
-
-export type NodeErrors = { readonly [nodeId: NodeId]: NodeProblems }
+import type { Problem } from '@comfymesh/protocol/refusal'
 
 /** Problems whose message is always the same. */
 const messages = {

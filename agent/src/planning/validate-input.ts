@@ -1,7 +1,7 @@
 /** One input of one node against its declaration: type, range, dropdown, link type. */
 import type { JsonObject, JsonValue } from '@comfymesh/protocol/json'
+import type { Problem } from '@comfymesh/protocol/refusal'
 import { CoercionError, coerce, unwrap } from './coerce.ts'
-import type { Problem } from './problem.ts'
 import { pythonFloat, pythonRepr, pythonText } from './python-text.ts'
 
 interface CheckedConstant {

@@ -3,9 +3,10 @@
  * which nodes it is linked to. What those are worth is for the walk in validate.ts.
  */
 import type { JsonObject, JsonValue } from '@comfymesh/protocol/json'
+import type { Problem } from '@comfymesh/protocol/refusal'
 import type { NodeDefinitions, NodeId, Prompt } from '@comfymesh/protocol/workflow'
 import { declaredInputs } from './graph.ts'
-import { type Problem, problem } from './problem.ts'
+import { problem } from './problem.ts'
 import { pythonRepr, pythonText, pythonTypeName } from './python-text.ts'
 import { checkConstant, typesMatch } from './validate-input.ts'
 import { isObject } from './validate-shape.ts'

@@ -1,7 +1,7 @@
 /** Whether a prompt is a graph of known nodes at all, before its values are looked at. */
 import type { JsonObject, JsonValue } from '@comfymesh/protocol/json'
+import type { Problem } from '@comfymesh/protocol/refusal'
 import type { NodeDefinitions, NodeId } from '@comfymesh/protocol/workflow'
-import type { Problem } from './problem.ts'
 import { pythonText } from './python-text.ts'
 
 /**

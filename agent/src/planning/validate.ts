@@ -4,13 +4,14 @@
  * need a disk (does that picture exist?) are passed in.
  */
 import type { JsonValue } from '@comfymesh/protocol/json'
+import type { NodeErrors, NodeProblems, Problem } from '@comfymesh/protocol/refusal'
 import {
   isLink,
   type NodeDefinitions,
   type NodeId,
   type Prompt,
 } from '@comfymesh/protocol/workflow'
-import { type NodeErrors, type NodeProblems, type Problem, problem } from './problem.ts'
+import { problem } from './problem.ts'
 import {
   type CustomValidation,
   customProblems,
@@ -71,6 +72,10 @@ export async function validatePrompt(input: ValidationInput): Promise<Validation
   return { valid: false, error, nodeErrors }
 }
 
+interface FailedNode extends NodeProblems {
+  readonly dependent_outputs: NodeId[]
+}
+
 /** How a node was reached: as an output, or by a link of another node. */
 interface Visit {
   readonly id: NodeId
@@ -125,7 +130,7 @@ class Walk {
    * too many of both, with the first of those.
    */
   errors(failedOutputs: readonly NodeId[]): NodeErrors {
-    const errors = new Map<NodeId, NodeProblems & { dependent_outputs: NodeId[] }>()
+    const errors = new Map<NodeId, FailedNode>()
     const told = new Set<NodeId>()
     let steps = 0
     for (const output of failedOutputs) {
@@ -137,7 +142,11 @@ class Walk {
         const problems = this.problemsOf(id)
         if (problems.length === 0) continue
         const class_type = this.#prompt[id]!.class_type
-        const entry = errors.get(id) ?? { errors: problems, dependent_outputs: [], class_type }
+        const entry: FailedNode = errors.get(id) ?? {
+          errors: problems,
+          dependent_outputs: [],
+          class_type,
+        }
         entry.dependent_outputs.push(output)
         errors.set(id, entry)
       }

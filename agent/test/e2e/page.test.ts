@@ -112,6 +112,21 @@ t.test('refusals and failures stand where they belong', { skip: withoutBrowser }
     .getByText(/fields say which|gone\.png/)
     .waitFor()
   t.match(await page.getByLabel('Parameters').textContent(), /gone\.png/)
+
+  const unlisted = {
+    1: { class_type: 'CheckpointLoaderSimple', inputs: { ckpt_name: 'gone.safetensors' } },
+    2: { class_type: 'VAEDecode', inputs: { samples: ['1', 0], vae: ['1', 2] } },
+    3: { class_type: 'PreviewImage', inputs: { images: ['2', 0] } },
+  }
+  await drop(page, 'unlisted.json', Buffer.from(JSON.stringify(unlisted)))
+  await page.getByText('unlisted', { exact: true }).waitFor()
+  await run(page)
+  await page.getByText(/gone\.safetensors.*put the file into the checkpoints folder/).waitFor()
+  await page
+    .getByRole('alert')
+    .getByText(/VAEDecode.*Link samples to an output/)
+    .waitFor()
+  t.strictSame(await accessibilityFaults(page), [])
 })
 
 t.test('the queue pauses, moves and cancels', { skip: withoutBrowser }, async (t) => {

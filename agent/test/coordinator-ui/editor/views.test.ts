@@ -19,7 +19,6 @@ import {
   explained,
   jobProblems,
   nodeRuns,
-  refusalProblems,
 } from '../../../../coordinator-ui/src/state/editor/run-state.ts'
 import {
   fuzzyScore,
@@ -228,26 +227,10 @@ t.test('runs', async (t) => {
     t.match(inside.get('51'), { status: 'running', text: '2 of 8' })
   })
 
-  t.test('what is wrong is told by node and input', async (t) => {
-    const body = {
-      error: { message: 'Prompt outputs failed validation' },
-      node_errors: {
-        '10:50': {
-          errors: [
-            { message: 'Value too big', details: 'steps', extra_info: { input_name: 'steps' } },
-          ],
-        },
-      },
-    }
-    t.strictSame(refusalProblems('no', body), {
-      nodes: [{ nodeId: '10:50', input: 'steps', text: 'Value too big: steps' }],
-      general: [],
-    })
-    t.strictSame(refusalProblems('no', undefined), { nodes: [], general: ['no'] })
-    const unknown = { error: { extra_info: { node_id: '4' } }, node_errors: {} }
-    t.strictSame(refusalProblems('no node', unknown).nodes, [{ nodeId: '4', text: 'no node' }])
+  t.test('what is wrong is told by node', async (t) => {
+    const nodes = [{ nodeId: '4', text: 'no node' }]
     const warnings = [{ nodeId: '4', message: 'There is no node Fancy here.' }]
-    t.strictSame(explained(refusalProblems('no node', unknown), warnings).nodes, [
+    t.strictSame(explained({ nodes, general: [] }, warnings).nodes, [
       { nodeId: '4', text: 'There is no node Fancy here.' },
     ])
     const failed = { ...job, status: 'failed', endNodeId: '7', error: { message: 'why' } }

@@ -1,10 +1,10 @@
 /** The state of the editor, and what it becomes: the document with what was before, and where one is in it. */
 import { type JsonObject, parseJson, stringifyJson } from '@comfymesh/protocol/json'
 import { isObject } from '../../json-object.ts'
+import { noProblems, type RunProblems } from '../problems.ts'
 import { emptyWorkflow, openedWorkflow, type Workflow } from './document.ts'
 import { amended, ended, type History, startHistory, step } from './history.ts'
 import { graphAt, type Path, reached, withEveryGraph, withGraphAt } from './open-graph.ts'
-import { noProblems, type RunProblems } from './run-state.ts'
 
 export interface Document {
   readonly name: string

@@ -2,6 +2,8 @@
  * The workflow that is being edited, with what it was before, and its run. Kept in the browser at
  * each change: a reload, a crash or a lost connection loses nothing.
  */
+
+import { noProblems, type RunProblems } from '../problems.ts'
 import { createStore } from '../store.ts'
 import type { EditorNodeId, Workflow } from './document.ts'
 import {
@@ -23,7 +25,6 @@ import {
 } from './editor-state.ts'
 import { ended, redone, undone } from './history.ts'
 import type { Path } from './open-graph.ts'
-import { noProblems, type RunProblems } from './run-state.ts'
 
 /** Of this tab, and for the next one: a reload finds its own, a new tab what was done last. */
 const KEY = 'comfymesh.editor'

@@ -1,7 +1,8 @@
 /** What a run has come to, node by node: its state, its pictures, and what is wrong with it. */
-import { isObject, objectOf } from '@comfymesh/protocol/convert/document'
+import { isObject } from '@comfymesh/protocol/convert/document'
 import type { JobState } from '@comfymesh/protocol/job'
-import type { JsonObject, JsonValue } from '@comfymesh/protocol/json'
+import type { JsonObject } from '@comfymesh/protocol/json'
+import { noProblems, type RunProblems } from '../problems.ts'
 import type { EditorNodeId } from './document.ts'
 
 export type RunStatus = 'idle' | 'running' | 'finished' | 'cached' | 'failed'
@@ -21,22 +22,6 @@ export interface NodeRun {
   readonly peerId?: string
   readonly pictures: readonly PictureName[]
 }
-
-export interface NodeProblem {
-  /** In the prompt: `10:50` for a node inside of a subgraph. */
-  readonly nodeId: string
-  /** The input in question, where it is one. */
-  readonly input?: string
-  readonly text: string
-}
-
-export interface RunProblems {
-  readonly nodes: readonly NodeProblem[]
-  /** What belongs to no node. */
-  readonly general: readonly string[]
-}
-
-export const noProblems: RunProblems = { nodes: [], general: [] }
 
 /** As which node of the open graph one of the prompt is seen, if it is; see open-graph.ts. */
 export type DrawnIn = (promptId: string) => EditorNodeId | undefined
@@ -102,19 +87,6 @@ function picturesOf({ images }: JsonObject): PictureName[] {
 }
 
 /**
- * Why the agent refused a prompt, by node and input.
- * @param body of the answer, where it was JSON.
- */
-export function refusalProblems(message: string, body: JsonValue | undefined): RunProblems {
-  const { node_errors: byNode, error } = objectOf(body)
-  const nodes = Object.entries(objectOf(byNode)).flatMap(([id, node]) => problemsOfNode(id, node))
-  if (nodes.length > 0) return { nodes, general: [] }
-  const { node_id: nodeId } = objectOf(objectOf(error).extra_info)
-  if (typeof nodeId !== 'string') return { nodes: [], general: [message] }
-  return { nodes: [{ nodeId, text: message }], general: [] }
-}
-
-/**
  * The problems of nodes as a whole in the words of the conversion, where that had some: a server
  * sees that a class is missing, and the conversion knows which one it was.
  */
@@ -131,17 +103,6 @@ export function explained(
         : problem,
     ),
   }
-}
-
-function problemsOfNode(nodeId: string, node: JsonValue): NodeProblem[] {
-  const { errors } = objectOf(node)
-  return (Array.isArray(errors) ? errors : [])
-    .filter(isObject)
-    .map(({ message, details, extra_info: info }) => ({
-      nodeId,
-      ...(isObject(info) && typeof info.input_name === 'string' && { input: info.input_name }),
-      text: [message, details].filter((part) => part !== undefined && part !== '').join(': '),
-    }))
 }
 
 /** Why a job failed, at the node where it did. */

@@ -21,7 +21,7 @@ import {
   withValue,
 } from '../../state/parameters.ts'
 import { planOptionsFor } from '../../state/placement.ts'
-import { problemsOf } from '../../state/problems.ts'
+import { formProblems, noProblems, refusalProblems } from '../../state/problems.ts'
 import { randomSeed } from '../../state/seed.ts'
 import { ChooseParameters } from './choose-parameters.tsx'
 import { EditButton } from './edit-button.tsx'
@@ -51,14 +51,18 @@ export function DraftForm({ draft, definitions, onSubmitted }: DraftFormProps) {
     },
     onSuccess: ({ prompt_id }) => onSubmitted(prompt_id),
   })
-  const problems = problemsOf(run.error)
+  const problems = formProblems(
+    run.error === null ? noProblems : refusalProblems(run.error, draft.prompt, definitions),
+    new Set(parameters.map(({ id }) => id)),
+    draft.prompt,
+  )
   const change = (parameter: Parameter, value: JsonValue) =>
     drafts.set({ ...draft, prompt: withValue(draft.prompt, parameter, value) })
   const field = (parameter: Parameter) => (
     <ParameterField
       key={parameter.id}
       parameter={parameter}
-      problem={problems.byParameter.get(parameter.id)}
+      problem={problems.byField.get(parameter.id)}
       isSeedRandom={draft.isSeedRandom}
       onSeedRandom={(isSeedRandom) => drafts.set({ ...draft, isSeedRandom })}
       onChange={(value) => change(parameter, value)}
@@ -97,7 +101,14 @@ export function DraftForm({ draft, definitions, onSubmitted }: DraftFormProps) {
       </div>
       <div className="create-run">
         {problems.general.length > 0 && (
-          <Alert color="red" mb="sm" role="alert" title="It cannot run">
+          <Alert
+            color="red"
+            mb="sm"
+            role="alert"
+            title="It cannot run"
+            className="create-problems"
+            tabIndex={0}
+          >
             {problems.general.map((line) => (
               <div key={line}>{line}</div>
             ))}

@@ -15,7 +15,8 @@ import { edit, lookInside } from '../../state/editor/editor.ts'
 import { TITLE_HEIGHT } from '../../state/editor/new-node.ts'
 import { allInputs } from '../../state/editor/node-parts.ts'
 import type { NodeView } from '../../state/editor/node-view.ts'
-import type { NodeProblem, NodeRun } from '../../state/editor/run-state.ts'
+import type { NodeRun } from '../../state/editor/run-state.ts'
+import type { NodeProblem } from '../../state/problems.ts'
 import { useEditorContext } from './editor-context.ts'
 import { HiddenSockets, Input, Output, WidgetSocket } from './node-sockets.tsx'
 import { TitleField } from './title-field.tsx'
@@ -153,7 +154,7 @@ function Body({ view, run, problems, previewUrl }: EditorNodeData) {
         </div>
       ))}
       {problems.map(({ input, text }) => (
-        <p className="widget-problem" key={`${input} ${text}`}>
+        <p className="widget-problem" title={text} key={`${input} ${text}`}>
           {input !== undefined && isSocket(input) ? `${input}: ${text}` : text}
         </p>
       ))}

@@ -5,13 +5,13 @@ import type { NodeDefinitions, Prompt } from '@comfymesh/protocol/workflow'
 import { useMutation } from '@tanstack/react-query'
 import { useEffect } from 'react'
 import { submitPrompt } from '../../api/comfyui.ts'
-import { Refused } from '../../api/http.ts'
 import { clientId } from '../../state/agent.ts'
 import { placement } from '../../state/chosen-placement.ts'
 import { afterRun } from '../../state/editor/edit-widgets.ts'
 import { amend, currentDocument, endStep, setProblems, setRun } from '../../state/editor/editor.ts'
-import { explained, refusalProblems } from '../../state/editor/run-state.ts'
+import { explained } from '../../state/editor/run-state.ts'
 import { planOptionsFor } from '../../state/placement.ts'
+import { refusalProblems } from '../../state/problems.ts'
 import { useEditorContext } from './editor-context.ts'
 
 /** The prompt as ComfyUI's frontend would send it. @throws MeshError saying what is wrong with it. */
@@ -35,8 +35,8 @@ export function useRunWorkflow() {
           ...planOptionsFor(placement.get(), prompt as Prompt, definitions),
         })
       } catch (error) {
-        const body = error instanceof Refused ? error.body : undefined
-        setProblems(explained(refusalProblems((error as Error).message, body), warnings))
+        const problems = refusalProblems(error as Error, prompt as Prompt, definitions)
+        setProblems(explained(problems, warnings))
         return undefined
       }
     },
