@@ -79,6 +79,8 @@ export const jobEventSchema = z.discriminatedUnion('type', [
   event('nodes-cached', {
     nodeIds: z.array(z.string()),
     outputs: z.record(z.string(), nodeOutputSchema),
+    /** By node, what it ignored when it ran: their results still lack it. */
+    warnings: z.record(z.string(), z.array(z.string()).readonly()).optional(),
   }),
   event('node-started', { nodeId: z.string(), peerId: z.string() }),
   event('node-progress', { nodeId: z.string(), value: z.number(), max: z.number() }),
@@ -198,7 +200,12 @@ export interface JobState {
   /** What the planner is asked for since an answer changed what the prompt asks for. */
   readonly options?: PlanOptions
   /** Nodes whose results were known before anything ran, and when that was found out. */
-  readonly cached?: { readonly nodeIds: readonly string[]; readonly atMs: number }
+  readonly cached?: {
+    readonly nodeIds: readonly string[]
+    readonly atMs: number
+    /** By node, what it ignored when it ran. */
+    readonly warnings?: { readonly [nodeId: string]: readonly string[] }
+  }
   /** Nodes that run or ran, in the order in which they started. */
   readonly nodes: readonly (NodeState & { readonly nodeId: string })[]
   /** Every attempt at every stage, in the order in which they were sent. */
@@ -309,7 +316,11 @@ function changes(state: JobState, event: Change): Partial<JobState> {
       return answered(state, event.answer)
     case 'nodes-cached':
       return {
-        cached: { nodeIds: event.nodeIds, atMs: event.atMs },
+        cached: {
+          nodeIds: event.nodeIds,
+          atMs: event.atMs,
+          ...(event.warnings && { warnings: event.warnings }),
+        },
         outputs: { ...state.outputs, ...event.outputs },
         nodes: Object.keys(event.outputs).reduce(finishCached, state.nodes),
       }

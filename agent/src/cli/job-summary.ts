@@ -40,8 +40,10 @@ export function summaryLines({ state, trace }: JobReport, terminal: Terminal): s
 }
 
 /** What the nodes ignored though they went on. */
-function warningsOf({ nodes, request: { prompt } }: JobState): string[] {
-  return nodes.flatMap(({ nodeId, warnings = [] }) =>
+function warningsOf({ cached, nodes, request: { prompt } }: JobState): string[] {
+  const known = Object.entries(cached?.warnings ?? {})
+  const told = nodes.map(({ nodeId, warnings = [] }) => [nodeId, warnings] as const)
+  return [...known, ...told].flatMap(([nodeId, warnings]) =>
     warnings.map((warning) => `Warning: ${nodeName(prompt, nodeId)}: ${printable(warning)}`),
   )
 }

@@ -18,6 +18,8 @@ import { cancelled, type StageReport } from './stage-run.ts'
 export interface CachedNodes {
   readonly nodeIds: NodeId[]
   readonly outputs: Record<NodeId, JsonObject>
+  /** What they ignored when they ran. */
+  readonly warnings?: Record<NodeId, readonly string[]>
 }
 
 export interface StageRecorderOptions {
@@ -91,6 +93,8 @@ export function createStageRecorder(
       const output = await outputOf(event)
       prelude.nodeIds.push(event.nodeId)
       if (output !== undefined) prelude.outputs[event.nodeId] = output
+      const { nodeId, warnings } = event
+      if (warnings) prelude = { ...prelude, warnings: { ...prelude.warnings, [nodeId]: warnings } }
       return
     }
     endPrelude()

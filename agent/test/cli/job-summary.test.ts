@@ -218,4 +218,7 @@ t.test('what nodes ignored is told, in words and as JSON', async (t) => {
   const line = 'Warning: "Sample" (KSampler, node 2): half of it is ignored'
   t.ok(summaryLines(report, plainTerminal).includes(line))
   t.strictSame(reportJson(report).warnings, [line])
+  const cached = { nodeIds: ['2'], atMs: 1, warnings: { 2: ['half of\nit is ignored'] } }
+  const known = { ...play(events), files: [] }
+  t.strictSame(reportJson({ ...known, state: { ...known.state, cached } }).warnings, [line])
 })

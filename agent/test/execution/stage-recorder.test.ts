@@ -44,8 +44,12 @@ const finished: StageEvent = {
   warnings: ['half of it is ignored'],
 }
 
-/** Runs the node once. @returns what was written down, and the state it led to. */
-async function attempt(initial: JobState, output: string) {
+/**
+ * Runs the node once.
+ * @param before what was reported ahead of it.
+ * @returns what was written down, and the state it led to.
+ */
+async function attempt(initial: JobState, output: string, before: readonly StageEvent[] = []) {
   const events: JobEvent[] = []
   const pictures = createPictureFiles({}, { folders: { output, temp: join(output, 'temp') } })
   const job = createLiveJob(initial, {
@@ -71,11 +75,21 @@ async function attempt(initial: JobState, output: string) {
     },
     { pictures, results: createKnownResults({ filesExist: pictures.exist }) },
   )
+  for (const event of before) recorder.report(event)
   recorder.report({ type: 'node-started', nodeId: '2' })
   recorder.report(finished)
   await recorder.settled()
   return { events, state: job.state }
 }
+
+t.test('nodes that were known already are told at once, with what they ignored', async (t) => {
+  const accepted: JobEvent = { type: 'accepted', jobId: 'j', atMs: 0, request }
+  const warnings = ['half of it is ignored']
+  const { events } = await attempt(foldJob(undefined, accepted), join(t.testdir(), 'output'), [
+    { type: 'node-finished', nodeId: '1', cached: true, elapsedMs: 0, warnings },
+  ])
+  t.match(events[0], { type: 'nodes-cached', nodeIds: ['1'], warnings: { 1: warnings } })
+})
 
 t.test('killed after any of the events, the pictures are saved once', async (t) => {
   const accepted: JobEvent = { type: 'accepted', jobId: 'j', atMs: 0, request }

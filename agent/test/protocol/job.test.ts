@@ -300,9 +300,10 @@ t.test('a cached output node is finished at once', async (t) => {
   const state = fold(
     accepted,
     { type: 'started' },
-    { type: 'nodes-cached', nodeIds: ['1', '3'], outputs },
+    { type: 'nodes-cached', nodeIds: ['1', '3'], outputs, warnings: { 1: ['half'] } },
   )
   t.strictSame(nodes(state), [node('3', 'finished', 1)])
+  t.strictSame(state.cached?.warnings, { 1: ['half'] })
   t.strictSame(state.outputs, outputs)
 })
 

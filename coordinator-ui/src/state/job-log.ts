@@ -51,7 +51,9 @@ function wordsOf(
       return answerWords(event.answer, peerName)
     case 'nodes-cached': {
       const count = event.nodeIds.length
-      return count === 0 ? undefined : `Known already: ${names(job, event.nodeIds)}`
+      if (count === 0) return undefined
+      const warnings = Object.values(event.warnings ?? {}).flat()
+      return `Known already: ${names(job, event.nodeIds)}${warningWords(warnings)}`
     }
     case 'stage-started':
       return `Sent to ${peerName(event.peerId)}: ${stage(event.stageId)}`
@@ -66,8 +68,7 @@ function wordsOf(
       return `Failed ${failedWhere(event, peerName)}: ${event.error.message}`
     case 'node-finished': {
       const took = event.cached ? 'known already' : preciseDuration(event.elapsedMs)
-      const warnings = (event.warnings ?? []).map((warning) => `. Warning: ${warning}`)
-      return `${nodeTitle(job, event.nodeId)}: ${took}${warnings.join('')}`
+      return `${nodeTitle(job, event.nodeId)}: ${took}${warningWords(event.warnings)}`
     }
     case 'requeued':
       return 'The agent stopped; the job waits again and goes on where it was'
@@ -81,6 +82,9 @@ function wordsOf(
       return undefined
   }
 }
+
+const warningWords = (warnings: readonly string[] = []): string =>
+  warnings.map((warning) => `. Warning: ${warning}`).join('')
 
 function names(job: JobState, nodeIds: readonly string[]): string {
   return [...new Set(nodeIds.map((id) => nodeTitle(job, id)))].join(', ')

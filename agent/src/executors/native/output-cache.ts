@@ -4,14 +4,19 @@
  */
 import type { NodeShow } from './node.ts'
 
+/** What a node returned, and what it ignored meanwhile: the result lacks it wherever it is used again. */
+export interface KnownShow extends NodeShow {
+  readonly warnings?: readonly string[]
+}
+
 export interface OutputCache {
-  get(signature: string): NodeShow | undefined
-  set(signature: string, show: NodeShow): void
+  get(signature: string): KnownShow | undefined
+  set(signature: string, show: KnownShow): void
 }
 
 export function createOutputCache(maxBytes: number): OutputCache {
   /** Insertion order is order of use: a read moves its entry to the end. */
-  const entries = new Map<string, { readonly show: NodeShow; readonly bytes: number }>()
+  const entries = new Map<string, { readonly show: KnownShow; readonly bytes: number }>()
   let totalBytes = 0
 
   function remove(signature: string): void {

@@ -12,7 +12,7 @@ import type { MadeValue, Stage, StageEvent, StageNode, StageResult } from '../ex
 import type { ModelSessions } from './models.ts'
 import type { NodeContext, NodeRow, NodeShow } from './node.ts'
 import { isOutOfMemory, outOfMemory } from './out-of-memory.ts'
-import type { OutputCache } from './output-cache.ts'
+import type { KnownShow, OutputCache } from './output-cache.ts'
 import { createStageInputs, type StageInputs } from './stage-inputs.ts'
 import { createProgressReporter } from './stage-progress.ts'
 import { yieldToMessages } from './yield.ts'
@@ -131,10 +131,10 @@ async function runOrRecall(
       modules.warn(`${node.classType} (node ${node.id}): ${message}`)
       if (warnings.length < MAX_WARNINGS) warnings.push(message.slice(0, MAX_WARNING_LENGTH))
     }
-    const show = await runNode(node, inputs, { ...modules, warn }, options)
+    const show = { ...(await runNode(node, inputs, { ...modules, warn }, options)), warnings }
     modules.outputs.set(node.signature, show)
     const elapsedMs = modules.now() - startedAt
-    options.report(finished(node, show, { cached: false, elapsedMs, warnings }))
+    options.report(finished(node, show, { cached: false, elapsedMs }))
     return show
   } catch (thrown) {
     throw nodeError(node, thrown)
@@ -203,14 +203,9 @@ async function resolveInputs(
 
 function finished(
   node: StageNode,
-  { pictures, ui }: NodeShow,
-  outcome: {
-    readonly cached: boolean
-    readonly elapsedMs: number
-    readonly warnings?: readonly string[]
-  },
+  { pictures, ui, warnings = [] }: KnownShow,
+  { cached, elapsedMs }: { readonly cached: boolean; readonly elapsedMs: number },
 ): StageEvent {
-  const { cached, elapsedMs, warnings = [] } = outcome
   return {
     type: 'node-finished',
     nodeId: node.id,

@@ -15,7 +15,7 @@ t.test('machines and nodes are called by their names, failures say why', async (
     { type: 'stage-failed', peerId: 'b', error: { message: 'It died.' } },
     { type: 'stage-failed', peerId: 'b', blamedPeerId: 'c', error: { message: 'It was wrong.' } },
     { type: 'answered', answer: { peer: 'anna' } },
-    { type: 'nodes-cached', nodeIds: ['5'] },
+    { type: 'nodes-cached', nodeIds: ['5'], warnings: { 5: ['It is short.'] } },
     { type: 'node-finished', nodeId: '5', elapsedMs: 4000, warnings: ['There is no embedding.'] },
   ].map((event, index) => ({ ...event, jobId: 'j', atMs: index })) as unknown as JobEvent[]
   const log = jobLog(job, events, (id) => (id === 'b' ? 'bert' : id))
@@ -27,7 +27,7 @@ t.test('machines and nodes are called by their names, failures say why', async (
       'Failed on bert: It died.',
       'Failed on bert, by c’s value: It was wrong.',
       'Answered: run it on anna',
-      'Known already: Sample',
+      'Known already: Sample. Warning: It is short.',
       'Sample: 4.0 s. Warning: There is no embedding.',
     ],
   )
