@@ -57,6 +57,19 @@ t.test('run: with an agent and without one, the same picture', async (t) => {
   t.ok(pictures[0] === pictures[1], 'the same pixels')
 })
 
+t.test('run: onnxruntime tells nobody of it', { skip: process.platform === 'win32' }, async (t) => {
+  // It keeps what it sends, and an identifier, below these; and says nothing where CI is set.
+  const folder = t.testdir({ home: {}, tmp: {}, 'prompt.json': stringifyJson(textToImage()) })
+  const [HOME, TMPDIR] = [join(folder, 'home'), join(folder, 'tmp')]
+  const where = ['--port', '0', '--data-dir', join(folder, 'data'), '--out', join(folder, 'out')]
+  const { code, stderr } = await runBuilt(
+    ['run', join(folder, 'prompt.json'), ...oneThread, ...where],
+    { HOME, TMPDIR, XDG_CACHE_HOME: HOME, CI: undefined, ORT_DISABLE_TELEMETRY: undefined },
+  )
+  t.equal(code, 0, stderr)
+  t.strictSame([...readdirSync(HOME), ...readdirSync(TMPDIR)], [])
+})
+
 t.test('run: goes on where nobody reads what it prints', async (t) => {
   const folder = t.testdir({ 'prompt.json': stringifyJson(textToImage()) })
   const where = ['--port', '0', '--data-dir', join(folder, 'data'), '--out', join(folder, 'out')]

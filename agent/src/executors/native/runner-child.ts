@@ -28,6 +28,13 @@ const LAST_LINES = 20
  */
 const NURSERY_MB = 1
 
+/**
+ * From version 1.29 on, onnxruntime for Linux and macOS tells Microsoft which models a process opens and how it
+ * runs them, under an identifier that it keeps, unless this is set when the process starts
+ * (microsoft/onnxruntime#27379). Nobody who runs an agent has agreed to that.
+ */
+const WITHOUT_TELEMETRY = { ORT_DISABLE_TELEMETRY: '1' }
+
 export interface RunnerChild {
   /** Resolves when the child takes stages, or ended before it did; never rejects. */
   readonly started: Promise<'ready' | 'exited'>
@@ -165,6 +172,7 @@ function forkOptions(): ForkOptions {
     ...hidden,
     serialization: 'advanced',
     stdio: ['ignore', 'ignore', 'pipe', 'ipc', 'pipe'],
+    env: { ...process.env, ...WITHOUT_TELEMETRY },
     // A debugger's port can be held by one process only.
     execArgv: [
       ...process.execArgv.filter((argument) => !argument.startsWith('--inspect')),
