@@ -85,8 +85,20 @@ PLACES = {
     "bottom right": (1, 1),
 }
 RELATIONS = ["above", "below", "left of", "right of", "next to", "inside", "and"]
-# Shapes with enough room for another, and how large the inner one may be.
-OUTER_SHAPES = {"circle": 0.36, "square": 0.40, "hexagon": 0.38, "heart": 0.34, "diamond": 0.32, "ring": 0.30}
+# Where another shape has room within one: its radius, and its place (x, y), in radii of the outer one.
+OUTER_SHAPES = {
+    "circle": (0.36, (0, 0)),
+    "square": (0.40, (0, 0)),
+    "hexagon": (0.38, (0, 0)),
+    "heart": (0.34, (0, -0.06)),
+    "diamond": (0.32, (0, 0)),
+    "ring": (0.30, (0, 0)),
+    "star": (0.33, (0, 0.06)),
+    "triangle": (0.36, (0, 0.24)),
+    "cross": (0.33, (0, 0)),
+    "oval": (0.38, (0, 0)),
+    "crescent": (0.25, (-0.71, 0)),
+}
 
 # Distance over which the fourth latent channel saturates: a cell of the latent
 # grid is 1/32 of the canvas, so edges show in about two cells on each side.
@@ -254,15 +266,15 @@ def _lay_out_pair(rng: np.random.Generator, first: Shape, second: Shape, relatio
 
 def _place_inside(rng: np.random.Generator, inner: Shape, outer: Shape) -> None:
     outer.shape = str(rng.choice(list(OUTER_SHAPES)))
-    outer.radius = float(rng.uniform(0.36, 0.43))
+    outer.radius = float(rng.uniform(0.38, 0.44) if outer.shape in ("star", "crescent") else rng.uniform(0.36, 0.43))
     outer.size = "large" if rng.random() < 0.25 else None
     inner.size = "small" if rng.random() < 0.25 else None
     while inner.shape == "ring" and outer.shape == "ring":
         inner.shape = str(rng.choice(SHAPES))
-    inner.radius = outer.radius * float(rng.uniform(0.9, 1.05)) * OUTER_SHAPES[outer.shape]
-    inner.x, inner.y = outer.x, outer.y = 0.5 + rng.uniform(-0.02, 0.02, 2)
-    if outer.shape == "heart":
-        inner.y = outer.y - 0.06 * outer.radius
+    room, (dx, dy) = OUTER_SHAPES[outer.shape]
+    inner.radius = outer.radius * float(rng.uniform(0.9, 1.05)) * room
+    outer.x, outer.y = 0.5 + rng.uniform(-0.02, 0.02, 2)
+    inner.x, inner.y = outer.x + dx * outer.radius, outer.y + dy * outer.radius
 
 
 def pick_scene(rng: np.random.Generator) -> Scene:
@@ -275,9 +287,8 @@ def pick_scene(rng: np.random.Generator) -> Scene:
         if rng.random() < 0.35:
             scene.place = str(rng.choice(list(PLACES)))
             if scene.place != "center":
-                shape.radius = min(shape.radius, float(rng.uniform(0.15, 0.2)))
-                if shape.size == "large":
-                    shape.size = None
+                most = rng.uniform(0.24, 0.28) if shape.size == "large" else rng.uniform(0.15, 0.2)
+                shape.radius = min(shape.radius, float(most))
             reach = 0.5 - max(shape.radius, 0.15) - 0.06
             dx, dy = PLACES[scene.place]
             shape.x, shape.y = 0.5 + dx * reach, 0.5 + dy * reach
@@ -288,7 +299,7 @@ def pick_scene(rng: np.random.Generator) -> Scene:
     first = _pick_shape(rng, background.colours, 0.25, PAIR_RADIUS)
     second_taken = background.colours + ((first.colour,) if rng.random() < 0.93 else ())
     second = _pick_shape(rng, second_taken, 0.25, PAIR_RADIUS)
-    scene.relation = str(rng.choice(RELATIONS, p=[0.17, 0.15, 0.14, 0.13, 0.1, 0.11, 0.2]))
+    scene.relation = str(rng.choice(RELATIONS, p=[0.15, 0.14, 0.13, 0.12, 0.08, 0.20, 0.18]))
     if scene.relation == "inside":
         if second.colour == first.colour:
             second.colour = _other(rng, first.colour, *background.colours)
@@ -416,6 +427,13 @@ _RELATION_WORDS = {
     "inside": ["inside", "inside", "in", "within"],
     "and": ["and", "and", "and", "and", "with", ","],
 }
+# Where both shapes of a relation are, said of each.
+_BOTH_PLACES = {
+    "above": ("top", "bottom"),
+    "below": ("bottom", "top"),
+    "left of": ("left", "right"),
+    "right of": ("right", "left"),
+}
 _OPENINGS = ["a picture of ", "a drawing of ", "an image of ", "an icon of ", "a photo of ", "there is ", "draw ", "simple "]
 
 
@@ -430,7 +448,11 @@ def caption(scene: Scene, rng: np.random.Generator) -> str:
     article = rng.random() < 0.75
     shapes = scene.shapes[::-1] if scene.relation == "inside" else scene.shapes
     text = _say_shape(rng, shapes[0], article)
-    if scene.relation:
+    if scene.relation in _BOTH_PLACES and rng.random() < 0.25:
+        first, second = (str(rng.choice(_PLACE_WORDS[place])) for place in _BOTH_PLACES[scene.relation])
+        joint = str(rng.choice([" and ", " and ", ", ", " with "]))
+        text += f" {first}{joint}{_say_shape(rng, shapes[1], article)} {second}"
+    elif scene.relation:
         word = str(rng.choice(_RELATION_WORDS[scene.relation]))
         text += (", " if word == "," else f" {word} ") + _say_shape(rng, shapes[1], article)
     if scene.place:

@@ -25,8 +25,8 @@ TEXT_LAYERS = 4
 
 MODEL_CHANNELS = 64  # two channels per group where the grid is finest
 CHANNEL_MULT = (1, 1, 2)  # grids of 32, 16 and 8 cells
-RES_BLOCKS = 1
-ATTENTION_LEVELS = (2,)  # at 8x8 words meet places; finer grids only draw what was decided there
+RES_BLOCKS = (3, 1, 1)  # outlines are drawn where the grid is finest
+ATTENTION_LEVELS = (1, 2)  # at 8x8 words meet places; at 16x16 small shapes are told from each other
 HEADS = 8  # Stable Diffusion 1.x has eight heads at every width
 
 LATENT_CHANNELS = 4
@@ -283,7 +283,7 @@ class UNet(nn.Module):
         skips = [width]
         self.input_blocks = nn.ModuleList([Sequence(FirstConv(LATENT_CHANNELS, width, 3, padding=1))])
         for level, mult in enumerate(CHANNEL_MULT):
-            for _ in range(RES_BLOCKS):
+            for _ in range(RES_BLOCKS[level]):
                 layers: list[nn.Module] = [ResBlock(width, mult * MODEL_CHANNELS, embedding)]
                 width = mult * MODEL_CHANNELS
                 if level in ATTENTION_LEVELS:
@@ -298,12 +298,12 @@ class UNet(nn.Module):
         )
         self.output_blocks = nn.ModuleList()
         for level, mult in reversed(list(enumerate(CHANNEL_MULT))):
-            for index in range(RES_BLOCKS + 1):
+            for index in range(RES_BLOCKS[level] + 1):
                 layers = [ResBlock(width + skips.pop(), mult * MODEL_CHANNELS, embedding)]
                 width = mult * MODEL_CHANNELS
                 if level in ATTENTION_LEVELS:
                     layers.append(SpatialTransformer(width, context))
-                if level and index == RES_BLOCKS:
+                if level and index == RES_BLOCKS[level]:
                     layers.append(Upsample(width))
                 self.output_blocks.append(Sequence(*layers))
         self.out = nn.ModuleDict({"0": nn.GroupNorm(32, width), "2": _zero(nn.Conv2d(width, LATENT_CHANNELS, 3, padding=1))})
