@@ -61,12 +61,16 @@ export function createKeptStages(
 
   return {
     add(stageId, work) {
-      keep(work.values().map(({ blob }) => blob.hash))
+      const release = blobs.hold(work.values().map(({ blob }) => blob.hash))
+      // In one, so that it is known no longer than its values are held.
+      afterAWhile(() => {
+        forget(stageId, work)
+        release()
+      })
       // Whoever asked in this process has all of it, and its pictures are on their way to disk.
       if (!work.mayBeAskedAgain) return
       stages.delete(stageId)
       stages.set(stageId, { work, pictureBytes: work.pictureBytes() })
-      afterAWhile(() => forget(stageId, work))
       makeRoom()
     },
     keep,
