@@ -37,7 +37,7 @@ export interface StageRunOptions {
 }
 
 /** Between two looks for a cancellation at steps that nobody is told of. */
-const LOOK_INTERVAL_MS = 50
+const LOOK_INTERVAL_MS = 100
 
 /** @throws MeshError as Executor.run */
 export type StageRunner = (stage: Stage, options: StageRunOptions) => Promise<StageResult>
