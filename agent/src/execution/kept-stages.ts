@@ -61,16 +61,17 @@ export function createKeptStages(
 
   return {
     add(stageId, work) {
-      const release = blobs.hold(work.values().map(({ blob }) => blob.hash))
+      const hashes = work.values().map(({ blob }) => blob.hash)
+      // Whoever asked in this process has all of it, and its pictures are on their way to disk.
+      if (!work.mayBeAskedAgain) return keep(hashes)
+      stages.delete(stageId)
+      stages.set(stageId, { work, pictureBytes: work.pictureBytes() })
+      const release = blobs.hold(hashes)
       // In one, so that it is known no longer than its values are held.
       afterAWhile(() => {
         forget(stageId, work)
         release()
       })
-      // Whoever asked in this process has all of it, and its pictures are on their way to disk.
-      if (!work.mayBeAskedAgain) return
-      stages.delete(stageId)
-      stages.set(stageId, { work, pictureBytes: work.pictureBytes() })
       makeRoom()
     },
     keep,

@@ -1,14 +1,11 @@
 /** Why a prompt was refused: what belongs to which node and field, and the rest. Pure. */
 import { nodeName } from '@comfymesh/protocol/prompt-nodes'
-import { complaintsOf, refusalSchema } from '@comfymesh/protocol/refusal'
+import { type Complaint, complaintsOf, refusalSchema } from '@comfymesh/protocol/refusal'
 import type { NodeDefinitions, NodeId, Prompt } from '@comfymesh/protocol/workflow'
 
-export interface NodeProblem {
+export interface NodeProblem extends Complaint {
   /** In the prompt: `10:50` for a node inside of a subgraph. */
   readonly nodeId: NodeId
-  /** The input in question, where it is one. */
-  readonly input?: string
-  readonly text: string
 }
 
 export interface RunProblems {

@@ -2,7 +2,6 @@
  * The workflow that is being edited, with what it was before, and its run. Kept in the browser at
  * each change: a reload, a crash or a lost connection loses nothing.
  */
-
 import { noProblems, type RunProblems } from '../problems.ts'
 import { createStore } from '../store.ts'
 import type { EditorNodeId, Workflow } from './document.ts'
